@@ -1,0 +1,194 @@
+// native.ts: the face of the C++ addon, verb by verb, and the only file that loads it.
+//
+// native/addon/ implements exactly these names, one small file per class; native/core/ below it
+// knows neither Node nor this file. The verbs are thin: they do one thing and decide nothing.
+// Descriptors are plain numbers and belong to whoever holds them; every one that the addon hands
+// out is close-on-exec.
+//
+// A system call that fails throws an Error with `code` ('ENOENT'), `errno` and `syscall`, like
+// Node's own. A wrong argument throws a TypeError. Numbers in shared memory and in messages are
+// checked against the addon's own copies; nothing here trusts them.
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** How a process ended: it left with a code, or a signal ended it. */
+export type WaitStatus =
+  | { readonly kind: 'code'; readonly code: number }
+  | { readonly kind: 'signal'; readonly signal: number; readonly coreDumped: boolean };
+
+/** What a child used, from wait4(2). */
+export interface ResourceUsage {
+  readonly userUs: number;
+  readonly systemUs: number;
+  readonly maxResidentKb: number;
+}
+
+/** What the launcher tells the postmaster. The list is closed. */
+export type LauncherReport =
+  /** From the launcher's JavaScript, before it enters its loop. */
+  | { readonly kind: 'note'; readonly body: Buffer }
+  /** The child exists; the receiver owns `pidfd` and closes it. */
+  | {
+      readonly kind: 'forked';
+      readonly childId: number;
+      readonly pid: number;
+      readonly pidfd: number;
+    }
+  /** No child came of it; `call` names the step that failed. Nothing else follows for this id. */
+  | {
+      readonly kind: 'failed';
+      readonly childId: number;
+      readonly call: string;
+      readonly errno: number;
+    }
+  /** The child was reaped; the rest of its process group was killed first. */
+  | {
+      readonly kind: 'exited';
+      readonly childId: number;
+      readonly pid: number;
+      readonly status: WaitStatus;
+      readonly usage: ResourceUsage;
+    };
+
+/** A program that replaces the fork: the launcher's EXEC request. */
+export interface ExecRequest {
+  /** Looked up in the PATH of `env` if it contains no slash. */
+  readonly file: string;
+  /** Including argv[0]. */
+  readonly args: readonly string[];
+  /** 'NAME=value', the whole environment of the program. */
+  readonly env: readonly string[];
+  readonly cwd: string | null;
+  readonly uid: number | null;
+  readonly gid: number | null;
+  /** PR_SET_PDEATHSIG: what the program gets when the launcher dies. Set after setuid, which clears it. */
+  readonly deathSignal: number;
+  /** targets[i] is the number that descriptors[i] gets in the program; all others are closed. */
+  readonly targets: readonly number[];
+  readonly descriptors: readonly number[];
+  /** setrlimit(2): resource number, soft and hard limit; Infinity for RLIM_INFINITY. */
+  readonly limits: readonly (readonly [resource: number, soft: number, hard: number])[];
+}
+
+/** The postmaster's end of the control socket. Holds the event loop open until closed. */
+export interface LauncherChannel {
+  /** A note for the launcher's JavaScript, which waits for it with receiveNote(). */
+  note(body: Uint8Array): void;
+  /**
+   * Asks for a fork of the warm launcher. `attach`: keep the main area mapped. The payload is
+   * opaque; the child finds it, and the descriptors under new numbers, in what launcherLoop()
+   * returns. Any length: a long one travels in a memory file.
+   */
+  fork(
+    childId: number,
+    attach: boolean,
+    payload: Uint8Array,
+    descriptors: readonly number[],
+  ): void;
+  exec(childId: number, request: ExecRequest): void;
+  /** The launcher maps this area in place of the old one, at the same address. */
+  replaceArea(area: MainArea): void;
+  /** Closes the socket. A launcher in its loop then ends what is left of its children and exits. */
+  close(): void;
+}
+
+/** What launcherLoop() returns, in a child only. */
+export interface ForkedChild {
+  readonly childId: number;
+  readonly payload: Buffer;
+  readonly descriptors: readonly number[];
+}
+
+/** The pid a slot shows. -1: not started yet; 0: not running; above: the process. */
+export type SlotPid = number;
+
+/** The main shared memory segment: a header and one slot per possible worker. */
+export interface MainArea {
+  readonly descriptor: number;
+  readonly bytes: number;
+  readonly slotCount: number;
+  /** Postmaster only: the slot is in use by this generation, with this pid. */
+  publish(slot: number, generation: bigint, pid: SlotPid): void;
+  /** Postmaster only: the slot is free; its generation stays. */
+  release(slot: number): void;
+  /** Worker only, first thing: arms the dead-man switch. */
+  attach(slot: number): void;
+  /** Worker only, last thing before it leaves: disarms the dead-man switch. */
+  detach(slot: number): void;
+  /** Postmaster only: is the dead-man switch of this slot still armed? Disarms it. */
+  takeDeadMan(slot: number): boolean;
+  /** Anyone attached: what the slot shows. */
+  read(slot: number): { inUse: boolean; generation: bigint; pid: SlotPid };
+  /** The address of the mapping, for tests that prove it is gone or the same. */
+  readonly address: bigint;
+  /** Unmaps and closes. Idempotent. */
+  close(): void;
+}
+
+/** Calls back when a descriptor becomes readable or hangs up. Never holds the event loop open. */
+export interface DescriptorWatcher {
+  /** Stops watching; the descriptor stays open. Idempotent. */
+  close(): void;
+}
+
+/** What a native worker's C function gets; see native/include/bgworker.h. */
+export interface NativeWorkerRequest {
+  readonly library: string;
+  readonly function: string;
+  readonly name: string;
+  readonly arg: Uint8Array;
+  /** Readable once the postmaster is dead. */
+  readonly deathDescriptor: number;
+}
+
+export interface Native {
+  /** Both ends of a SOCK_SEQPACKET socket pair. */
+  channelPair(): [postmasterEnd: number, launcherEnd: number];
+  /** pipe2(O_CLOEXEC). */
+  pipe(): [readEnd: number, writeEnd: number];
+  LauncherChannel: new (
+    descriptor: number,
+    onReport: (report: LauncherReport) => void,
+    onClose: () => void,
+  ) => LauncherChannel;
+  DescriptorWatcher: new (descriptor: number, onReady: () => void) => DescriptorWatcher;
+  MainArea: {
+    create(slotCount: number): MainArea;
+    /** Refuses what is not a main area of this version and size. */
+    map(descriptor: number): MainArea;
+  };
+
+  /** pidfd_send_signal. false: the process (or every one of its group) is gone already. */
+  sendSignal(pidfd: number, signal: number, to: 'process' | 'group'): boolean;
+
+  // The launcher's side, before and in its loop.
+  startSession(): void;
+  setParentDeathSignal(signal: number): void;
+  sendNote(descriptor: number, body: Uint8Array): void;
+  /** Blocks until the note is there; null once the peer is gone. */
+  receiveNote(descriptor: number): Buffer | null;
+  /**
+   * The fork loop. Only children return from it; the launcher itself leaves the process in here,
+   * when the control socket is closed. `area`: what FORK with attach keeps mapped.
+   */
+  launcherLoop(controlDescriptor: number, area: MainArea | null): ForkedChild;
+
+  // A child's side.
+  /** What a freshly exec'ed worker needs that a forked one gets in the loop: SIGQUIT, blocked signals. */
+  enterExecedChild(): void;
+  unblockSignals(): void;
+  blockSignals(): void;
+  /** _exit(2): no handler, no destructor, no joining of threads that are not there. */
+  exitNow(code: number): never;
+  /** Loads the library and calls the function on this thread; returns its exit code. */
+  runNativeWorker(request: NativeWorkerRequest): number;
+
+  /** fork() + _exit(0) + wait of this very process, nanoseconds: the limit a start is compared with. */
+  rawForkNs(): number;
+}
+
+const load = createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Native;
+
+/** The addon: built here if there is a build, else the prebuilt one of this platform. */
+export const native: Native = load(fileURLToPath(new URL('..', import.meta.url)));
