@@ -96,6 +96,8 @@ export interface LauncherChannel {
 /** What launcherLoop() returns, in a child only. */
 export interface ForkedChild {
   readonly childId: number;
+  /** Its own, since process.pid is still the launcher's. */
+  readonly pid: number;
   readonly payload: Buffer;
   readonly descriptors: readonly number[];
 }

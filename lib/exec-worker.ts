@@ -1,0 +1,30 @@
+// exec-worker.ts: the program of a worker that is not forked but exec'ed: a fresh node.
+//
+// Same worker, same semantics, dearer start. It loads the preload modules again, as PostgreSQL does
+// where it cannot fork, to find its closure and its argument; then it runs as any other worker.
+
+import { preload } from './fork/preload.ts';
+import {
+  AREA_DESCRIPTOR,
+  CONTROL_DESCRIPTOR,
+  decodeNote,
+  type ExecedWorkerConfig,
+} from './fork/travel.ts';
+import { createLogger } from './log.ts';
+import { isAttached } from './model/registration.ts';
+import { native } from './native.ts';
+import { runWorker } from './run/run-worker.ts';
+
+native.enterExecedChild();
+const note = native.receiveNote(CONTROL_DESCRIPTOR);
+if (note === null) native.exitNow(1);
+const { start, ...config } = decodeNote<ExecedWorkerConfig>(note);
+const log = createLogger(config.log, start.registration.name);
+try {
+  const { registry } = await preload(config.preload, { ...config, log }, null);
+  const area = isAttached(start.registration) ? native.MainArea.map(AREA_DESCRIPTOR) : null;
+  runWorker({ start, registry, area, log: config.log });
+} catch (error) {
+  log.error({ err: error }, error instanceof Error ? error.message : String(error));
+  native.exitNow(1);
+}

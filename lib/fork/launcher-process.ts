@@ -1,0 +1,278 @@
+// launcher-process.ts: the postmaster's side of the launcher: the process, its socket, its children.
+//
+// Starts the launcher program, hears what its preload modules registered, tries a fork, and from
+// then on turns requests into children and reports into calls of its owner. It decides nothing:
+// what a report means is react/'s business, what to ask for is schedule/'s.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorMap } from 'node:util';
+import { BgworkerError } from '../errors.ts';
+import * as messages from '../messages.ts';
+import type { ChildId, Pid } from '../model/standing.ts';
+import {
+  type DescriptorWatcher,
+  type ExecRequest,
+  type LauncherChannel,
+  type LauncherReport,
+  type MainArea,
+  native,
+  type ResourceUsage,
+  type WaitStatus,
+} from '../native.ts';
+import {
+  type Announcement,
+  type AnnouncedWorker,
+  type ChildPayload,
+  decodeNote,
+  encodeNote,
+  encodePayload,
+  type LauncherConfig,
+} from './travel.ts';
+
+/** How a child left: as wait(2) says, or not known because the launcher went first. */
+export type ChildEnd =
+  | { readonly kind: 'reaped'; readonly status: WaitStatus; readonly usage: ResourceUsage }
+  | { readonly kind: 'lost' };
+
+/** What the owner hears. Every child that was asked for ends in exactly one of the last two. */
+export interface LauncherOwner {
+  forked(child: ChildId, pid: Pid): void;
+  failed(child: ChildId, call: string, why: string): void;
+  ended(child: ChildId, pid: Pid, end: ChildEnd): void;
+  /** The launcher itself is dead, and was not told to be. */
+  lost(how: string): void;
+}
+
+export interface LauncherOptions {
+  readonly config: LauncherConfig;
+  readonly area: MainArea;
+  /** The read end of the pipe whose write end only the postmaster holds. */
+  readonly deathDescriptor: number;
+  /** 'fork': try a fork, and exec if it fails. */
+  readonly launch: 'fork' | 'exec';
+  readonly owner: LauncherOwner;
+  readonly signal: AbortSignal;
+}
+
+export interface StartedLauncher {
+  readonly launcher: LauncherProcess;
+  readonly workers: readonly AnnouncedWorker[];
+}
+
+interface Child {
+  readonly pid: Pid;
+  readonly pidfd: number;
+  /** Only once the launcher is dead: who else would say that the child is gone? */
+  watcher: DescriptorWatcher | null;
+}
+
+const PROGRAM = fileURLToPath(new URL('../launcher.js', import.meta.url));
+
+/** V8 must have no helper threads that a fork would lose (architecture, fact 2). */
+const NODE_FLAGS = ['--single-threaded', '--v8-pool-size=0'];
+
+/** Not one of the policy's numbers, which count up from 1. */
+const SELF_TEST_CHILD: ChildId = 0;
+const SELF_TEST_MS = 5_000;
+
+export class LauncherProcess {
+  readonly pid: Pid;
+  /** Why workers are not forked, in words; null: they are. */
+  forkProblem: string | null = null;
+
+  readonly #process: ChildProcess;
+  readonly #channel: LauncherChannel;
+  readonly #children = new Map<ChildId, Child>();
+  readonly #exited: Promise<unknown[]>;
+  #owner: LauncherOwner;
+  #onNote: ((announcement: Announcement) => void) | null = null;
+  #isClosing = false;
+
+  /**
+   * @throws BgworkerError ERR_PRELOAD_FAILED, ERR_PRELOAD_NOT_QUIET, ERR_LAUNCHER_FAILED; the
+   * signal's reason if it is aborted. Nothing of the launcher is left then.
+   */
+  static async start(options: LauncherOptions): Promise<StartedLauncher> {
+    options.signal.throwIfAborted();
+    const launcher = new LauncherProcess(options);
+    const abort = () => launcher.#process.kill('SIGKILL');
+    options.signal.addEventListener('abort', abort, { once: true });
+    try {
+      const { workers, needExec } = await launcher.#introduce(options.config);
+      if (options.launch === 'exec') launcher.forkProblem = 'the option launch says so';
+      else if (needExec.length > 0) launcher.forkProblem = messages.declaredExec(needExec);
+      else launcher.forkProblem = await launcher.#selfTest();
+      options.signal.throwIfAborted();
+      return { launcher, workers };
+    } catch (error) {
+      await launcher.end();
+      throw options.signal.aborted ? options.signal.reason : error;
+    } finally {
+      options.signal.removeEventListener('abort', abort);
+    }
+  }
+
+  private constructor({ area, deathDescriptor, owner }: LauncherOptions) {
+    const [ourEnd, launcherEnd] = native.channelPair();
+    this.#process = spawn(process.execPath, [...NODE_FLAGS, PROGRAM], {
+      stdio: ['ignore', 'inherit', 'inherit', launcherEnd, deathDescriptor, area.descriptor],
+    });
+    closeSync(launcherEnd);
+    this.#exited = once(this.#process, 'exit');
+    this.#exited.catch(() => {}); // spawn() itself failed; the socket's end says so to #introduce.
+    this.pid = this.#process.pid ?? 0;
+    this.#owner = owner;
+    this.#channel = new native.LauncherChannel(
+      ourEnd,
+      (report) => this.#hear(report),
+      () => this.#hangUp(),
+    );
+  }
+
+  /** A worker as a fork of the warm launcher. `attach`: it keeps the main area mapped. */
+  fork(child: ChildId, attach: boolean, payload: ChildPayload): void {
+    this.#channel.fork(child, attach, encodePayload(payload), []);
+  }
+
+  /** Any other program. */
+  exec(child: ChildId, request: ExecRequest): void {
+    this.#channel.exec(child, request);
+  }
+
+  replaceArea(area: MainArea): void {
+    this.#channel.replaceArea(area);
+  }
+
+  /** false: it is gone already, and its end is on the way. */
+  kill(child: ChildId, signal: NodeJS.Signals, to: 'process' | 'group'): boolean {
+    const known = this.#children.get(child);
+    return known !== undefined && native.sendSignal(known.pidfd, constants.signals[signal], to);
+  }
+
+  /** Tells it that it is not needed any more, and waits until it is gone. Idempotent. */
+  async end(): Promise<void> {
+    this.#isClosing = true;
+    this.#channel.close();
+    await this.#exited.catch(() => {});
+    for (const child of this.#children.keys()) this.#forget(child);
+  }
+
+  async #introduce(config: LauncherConfig): Promise<Extract<Announcement, { kind: 'ready' }>> {
+    const announced = new Promise<Announcement>((resolve) => {
+      this.#onNote = resolve;
+    });
+    this.#channel.note(encodeNote(config));
+    const died = this.#exited.then(
+      ([code, signal]) => {
+        const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+        throw new BgworkerError('ERR_LAUNCHER_FAILED', messages.launcherDied(how));
+      },
+      (cause: Error) => {
+        throw new BgworkerError('ERR_LAUNCHER_FAILED', messages.launcherDied(cause.message), {
+          cause,
+        });
+      },
+    );
+    died.catch(() => {}); // It will die one day; that is news only before the announcement.
+    const announcement = await Promise.race([announced, died]);
+    if (announcement.kind === 'ready') return announcement;
+    const cause = new Error(announcement.message);
+    cause.stack = announcement.stack ?? announcement.message;
+    throw new BgworkerError(announcement.code, announcement.message, { cause });
+  }
+
+  /** The first fork is nobody's worker: null if it did what it should, else what it did instead. */
+  async #selfTest(): Promise<string | null> {
+    const owner = this.#owner;
+    const outcome = new Promise<string | null>((resolve) => {
+      this.#owner = {
+        forked: () => {},
+        failed: (_child, call, why) => resolve(`failed (${call}: ${why})`),
+        ended: (_child, _pid, end) => resolve(selfTestOutcome(end)),
+        lost: (how) => resolve(`ended the launcher (${how})`),
+      };
+    });
+    const impatience = setTimeout(
+      () => this.kill(SELF_TEST_CHILD, 'SIGKILL', 'group'),
+      SELF_TEST_MS,
+    );
+    try {
+      this.fork(SELF_TEST_CHILD, false, { kind: 'self-test' });
+      const problem = await outcome;
+      return problem === null ? null : messages.selfTestFailed(problem);
+    } finally {
+      clearTimeout(impatience);
+      this.#owner = owner;
+    }
+  }
+
+  #hear(report: LauncherReport): void {
+    switch (report.kind) {
+      case 'note':
+        this.#onNote?.(decodeNote<Announcement>(report.body));
+        this.#onNote = null;
+        return;
+      case 'forked':
+        this.#children.set(report.childId, { ...report, watcher: null });
+        this.#owner.forked(report.childId, report.pid);
+        return;
+      case 'failed':
+        this.#owner.failed(report.childId, report.call, systemError(report.errno));
+        return;
+      case 'exited': {
+        const { childId, pid, status, usage } = report;
+        this.#forget(childId);
+        this.#owner.ended(childId, pid, { kind: 'reaped', status, usage });
+        return;
+      }
+    }
+  }
+
+  /** The socket is closed: the launcher is dead or as good as dead. */
+  #hangUp(): void {
+    if (this.#isClosing) return;
+    this.#process.kill('SIGKILL');
+    this.#exited.then(
+      ([code, signal]) => this.#mourn(signal === null ? `exit code ${code}` : `signal ${signal}`),
+      (error: Error) => this.#mourn(error.message),
+    );
+  }
+
+  /** The kernel ends its children (PR_SET_PDEATHSIG), and nobody but us can say when they are gone. */
+  #mourn(how: string): void {
+    this.#channel.close();
+    this.#owner.lost(how);
+    for (const [childId, child] of this.#children) {
+      child.watcher = new native.DescriptorWatcher(child.pidfd, () => {
+        // What it started itself is in its process group and has lost its parent, too.
+        native.sendSignal(child.pidfd, constants.signals.SIGKILL, 'group');
+        this.#forget(childId);
+        this.#owner.ended(childId, child.pid, { kind: 'lost' });
+      });
+    }
+  }
+
+  #forget(childId: ChildId): void {
+    const child = this.#children.get(childId);
+    if (child === undefined) return;
+    this.#children.delete(childId);
+    child.watcher?.close();
+    closeSync(child.pidfd);
+  }
+}
+
+function systemError(errno: number): string {
+  const [code, sentence] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  return `${code}, ${sentence}`;
+}
+
+function selfTestOutcome(end: ChildEnd): string | null {
+  if (end.kind === 'lost') return 'ended with the launcher';
+  const { status } = end;
+  if (status.kind === 'signal') return `was ended by signal ${status.signal}`;
+  return status.code === 0 ? null : `left with exit code ${status.code}`;
+}

@@ -1,0 +1,147 @@
+// preload.ts: the preload modules (shared_preload_libraries) and what they register.
+//
+// Runs in the launcher, and in an exec'ed worker, which loads the same modules to find its closure
+// again. Nothing is checked here but what only this process can see: whether `main` is a function
+// and whether `arg` can travel. The rules are the postmaster's, in register/check.ts.
+
+import { BgworkerError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import * as messages from '../messages.ts';
+import type { BackgroundWorkerOptions, WorkerMain } from '../model/registration.ts';
+import { importModule } from './import-module.ts';
+import { type Baseline, findUnquiet } from './quiet.ts';
+import type { AnnouncedWorker } from './travel.ts';
+
+/** What init() gets: the postmaster as a preload module sees it, before it runs (_PG_init). */
+export interface PreloadServer {
+  /**
+   * Registers a static worker (RegisterBackgroundWorker). A bad registration is logged by the
+   * postmaster and dropped; the server starts without it.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE once init() is over.
+   */
+  registerBackgroundWorker(options: BackgroundWorkerOptions): void;
+  readonly maxWorkerProcesses: number;
+  readonly log: Logger;
+}
+
+interface Entry {
+  readonly options: BackgroundWorkerOptions;
+  readonly arg: unknown;
+  readonly argProblem: string | null;
+}
+
+/** What was registered in this process, closures and arguments included. */
+export class PreloadRegistry {
+  readonly #entries: Entry[] = [];
+  #isOpen = true;
+
+  add(options: BackgroundWorkerOptions): void {
+    if (!this.#isOpen) {
+      throw new BgworkerError('ERR_WRONG_STATE', messages.registeredTooLate(String(options?.name)));
+    }
+    this.#entries.push({ options, ...copyArg(options?.arg) });
+  }
+
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /** @throws Error if the registration of that index is not a closure: a bug of ours. */
+  mainOf(index: number | null): WorkerMain {
+    const options = index === null ? undefined : this.#entries[index]?.options;
+    if (options !== undefined && 'main' in options) return options.main;
+    throw new Error(`registration ${index} has no main function in this process`);
+  }
+
+  argOf(index: number): unknown {
+    return this.#entries[index]?.arg;
+  }
+
+  announce(): AnnouncedWorker[] {
+    return this.#entries.map(({ options, argProblem }) => ({
+      options: withoutFunctions(options),
+      argProblem,
+    }));
+  }
+}
+
+/** The copy of the moment: what the module changes afterwards is its own business. */
+function copyArg(arg: unknown): { arg: unknown; argProblem: string | null } {
+  try {
+    return { arg: structuredClone(arg), argProblem: null };
+  } catch (error) {
+    return { arg: undefined, argProblem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A closure cannot travel, so what stands for it is its type; URLs travel as strings. */
+function withoutFunctions(options: unknown): unknown {
+  if (typeof options !== 'object' || options === null) return options;
+  const travelling: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (key === 'arg') continue;
+    travelling[key] = key === 'main' ? typeof value : plain(value);
+  }
+  return travelling;
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof URL) return value.href;
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}
+
+export interface Preloaded {
+  readonly registry: PreloadRegistry;
+  /** The modules that declare `export const launch = 'exec'`: they keep threads of their own. */
+  readonly needExec: readonly string[];
+}
+
+/**
+ * Loads the modules in order and runs their init(). With a baseline, each must leave the process
+ * as quiet as it was, unless it declares that its workers are to be exec'ed.
+ *
+ * @throws BgworkerError ERR_PRELOAD_FAILED, ERR_PRELOAD_NOT_QUIET
+ */
+export async function preload(
+  modules: readonly string[],
+  settings: { readonly maxWorkerProcesses: number; readonly log: Logger },
+  baseline: Baseline | null,
+): Promise<Preloaded> {
+  const registry = new PreloadRegistry();
+  const needExec: string[] = [];
+  const server: PreloadServer = {
+    registerBackgroundWorker: (options) => registry.add(options),
+    maxWorkerProcesses: settings.maxWorkerProcesses,
+    log: settings.log,
+  };
+  for (const module of modules) {
+    if (await initModule(module, server)) needExec.push(module);
+    if (baseline !== null && needExec.length === 0) {
+      const left = await findUnquiet(baseline);
+      if (left.length > 0) {
+        throw new BgworkerError('ERR_PRELOAD_NOT_QUIET', messages.preloadNotQuiet(module, left));
+      }
+    }
+  }
+  registry.close();
+  return { registry, needExec };
+}
+
+/** Gives whether the module needs its workers exec'ed. */
+async function initModule(module: string, server: PreloadServer): Promise<boolean> {
+  try {
+    const loaded = await importModule(module);
+    const init = loaded.init;
+    if (typeof init !== 'function') {
+      throw new Error(messages.initMissing(Object.keys(loaded)));
+    }
+    await init(server);
+    return loaded.launch === 'exec';
+  } catch (cause) {
+    throw new BgworkerError('ERR_PRELOAD_FAILED', messages.preloadFailed(module, cause), { cause });
+  }
+}

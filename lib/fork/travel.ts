@@ -1,0 +1,87 @@
+// travel.ts: what travels between the postmaster, the launcher and its children.
+//
+// The three are programs of their own and meet in these types only. Notes go as v8-serialized
+// values, which keep what JSON loses (undefined, NaN, bigint); the payload of a fork goes as JSON,
+// which costs the child the least.
+
+import { deserialize, serialize } from 'node:v8';
+import type { LogOptions } from '../log.ts';
+import type { Registration } from '../model/registration.ts';
+
+/** The descriptors that a launcher and an exec'ed worker find open, by number. */
+export const CONTROL_DESCRIPTOR = 3;
+/** Readable (end of file) once the postmaster is dead. */
+export const DEATH_DESCRIPTOR = 4;
+/** The main area. */
+export const AREA_DESCRIPTOR = 5;
+
+/** postmaster → launcher, and → exec'ed worker: how to come up. */
+export interface LauncherConfig {
+  /** URLs of the preload modules, in order. */
+  readonly preload: readonly string[];
+  readonly maxWorkerProcesses: number;
+  readonly log: LogOptions;
+  /** Workers will connect: load the client library before the first fork. */
+  readonly postgres: boolean;
+}
+
+/** What an exec'ed worker gets instead of the memory of a fork. */
+export interface ExecedWorkerConfig extends LauncherConfig {
+  readonly start: WorkerStart;
+}
+
+/** launcher → postmaster, once, before its loop. */
+export type Announcement =
+  | {
+      readonly kind: 'ready';
+      readonly workers: readonly AnnouncedWorker[];
+      /** The preload modules that declare `export const launch = 'exec'`. */
+      readonly needExec: readonly string[];
+    }
+  | {
+      readonly kind: 'refused';
+      readonly code: 'ERR_PRELOAD_FAILED' | 'ERR_PRELOAD_NOT_QUIET';
+      readonly message: string;
+      readonly stack: string | null;
+    };
+
+/** A call of registerBackgroundWorker(), unchecked, in the order of the calls. */
+export interface AnnouncedWorker {
+  /** The options, with `main` replaced by what typeof says of it. */
+  readonly options: unknown;
+  /** Why the argument cannot travel, or null. */
+  readonly argProblem: string | null;
+}
+
+/** postmaster → child, with the fork. */
+export type ChildPayload =
+  | { readonly kind: 'self-test' }
+  | { readonly kind: 'worker'; readonly start: WorkerStart };
+
+/** All that a worker knows of itself when it starts. */
+export interface WorkerStart {
+  readonly slot: number;
+  readonly registration: Registration;
+  /** Which of the launcher's registrations it is; null for a dynamic worker. */
+  readonly staticIndex: number | null;
+  /** Where worker.connect() goes, for libpq; null if the postmaster follows no database. */
+  readonly conninfo: string | null;
+}
+
+export function encodeNote(note: LauncherConfig | ExecedWorkerConfig | Announcement): Buffer {
+  return serialize(note);
+}
+
+export function decodeNote<T extends LauncherConfig | ExecedWorkerConfig | Announcement>(
+  body: Uint8Array,
+): T {
+  return deserialize(body) as T;
+}
+
+export function encodePayload(payload: ChildPayload): Uint8Array {
+  return Buffer.from(JSON.stringify(payload));
+}
+
+export function decodePayload(body: Buffer): ChildPayload {
+  return JSON.parse(body.toString()) as ChildPayload;
+}

@@ -1,0 +1,236 @@
+// messages.ts: the sentences of the postmaster, the launcher and the workers, in one place.
+//
+// Each names the thing, the rule and the remedy, as far as there is one. Who logs or throws them
+// adds nothing. The sentences about PostgreSQL servers and about the data directory stand in
+// messages.ts files of their own, in postgres/ and data-directory/.
+
+import { inspect } from 'node:util';
+import type { Exit, ExitCause } from './model/exit.ts';
+import type { Registration } from './model/registration.ts';
+
+export function quote(value: unknown): string {
+  return inspect(value, { depth: 1, maxStringLength: 100, maxArrayLength: 5, breakLength: 100 });
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+// Options and registrations.
+
+export function invalidOption(subject: string, path: string, rule: string, got: unknown): string {
+  return `${subject}: ${path} ${rule}, got ${quote(got)}`;
+}
+
+export function unknownOption(subject: string, name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  const remedy = near === null ? `the options are ${known.join(', ')}` : `did you mean "${near}"?`;
+  return `${subject}: there is no option "${name}"; ${remedy}`;
+}
+
+export function registrationSubject(name: unknown): string {
+  return typeof name === 'string' ? `background worker "${name}"` : 'background worker';
+}
+
+export function oneBody(given: readonly string[]): string {
+  return given.length === 0
+    ? 'must say what to run: main (a function), module, exec or native'
+    : `must have one of main, module, exec and native, not ${given.join(' and ')}`;
+}
+
+export const databaseNeedsSharedMemory =
+  'must include SHMEM_ACCESS for BACKEND_DATABASE_CONNECTION: whoever crashes in a transaction takes the others down';
+
+export const postmasterStartAlone =
+  "must be 'ConsistentState' or 'RecoveryFinished' for a worker with SHMEM_ACCESS or BACKEND_DATABASE_CONNECTION: at 'PostmasterStart' neither is there";
+
+export const execWithoutFlags =
+  'must be empty for an exec program, which cannot attach; give `database` instead, and it finds PGHOST, PGDATABASE and the rest in its environment';
+
+export const closureIsStatic =
+  'is not possible for a dynamic worker, because a closure cannot travel to another process; give module and function instead';
+
+export function argCannotTravel(problem: string): string {
+  return `must be structured-cloneable: ${problem}`;
+}
+
+export function registeredTooLate(name: string): string {
+  return `background worker "${name}": static workers are registered in init() of a preload module, before it returns; afterwards use registerDynamicBackgroundWorker()`;
+}
+
+export function tooManyWorkers(name: string, slotCount: number): string {
+  return `background worker "${name}": too many background workers; up to ${slotCount} can be registered with the current settings, consider raising maxWorkerProcesses`;
+}
+
+// The launcher and its preload modules.
+
+export function preloadFailed(module: string, cause: unknown): string {
+  return `preload module ${module} failed: ${reason(cause)}`;
+}
+
+export function initMissing(exported: readonly string[]): string {
+  return `it exports no function "init", only ${exported.join(', ') || 'nothing'}`;
+}
+
+export function preloadNotQuiet(module: string, left: readonly string[]): string {
+  return `preload module ${module} left something running that a fork would lose: ${left.join(', ')}; start it in main() of a worker, or end it before init() returns, or declare \`export const launch = 'exec'\` in the module, at the price of a slower start`;
+}
+
+export function launcherDied(how: string): string {
+  return `the launcher ended before it was ready (${how}); its own words are above this line`;
+}
+
+export function launcherLost(how: string): string {
+  return `launcher process was lost (${how}); its children end with it`;
+}
+
+export function forkUnsafe(why: string): string {
+  return `workers are launched by exec of a fresh node, which is slower, because ${why}`;
+}
+
+export function selfTestFailed(outcome: string): string {
+  return `a test fork of this node (${process.version}) ${outcome}`;
+}
+
+export function declaredExec(modules: readonly string[]): string {
+  return `${modules.join(', ')} declared launch = 'exec'`;
+}
+
+// A worker's life.
+
+export function functionMissing(
+  module: string,
+  name: string,
+  exported: readonly string[],
+): string {
+  return `module ${module} has no function "${name}"; it exports ${exported.join(', ') || 'nothing'}`;
+}
+
+export function terminatedByAdministrator({ type }: Registration): string {
+  return `terminating background worker "${type}" due to administrator command`;
+}
+
+export function workerFailed({ name }: Registration, error: unknown): string {
+  return `background worker "${name}" failed: ${reason(error)}`;
+}
+
+export function registering({ name }: Registration): string {
+  return `registering background worker "${name}"`;
+}
+
+export function unregistering({ name }: Registration): string {
+  return `unregistering background worker "${name}"`;
+}
+
+export function starting({ name }: Registration): string {
+  return `starting background worker process "${name}"`;
+}
+
+export function forkFailed({ name }: Registration, call: string, why: string): string {
+  return `could not start background worker "${name}": ${call}: ${why}`;
+}
+
+export function exited({ type }: Registration, pid: number, exit: Exit): string {
+  return `background worker "${type}" (PID ${pid}) ${describeExit(exit)}`;
+}
+
+export function describeExit({ cause, cleanDetach }: Exit): string {
+  const isSilent = cause.kind === 'code' && cause.code <= 1 && !cleanDetach;
+  return `${describeCause(cause)}${isSilent ? ' without detaching from shared memory' : ''}`;
+}
+
+export function describeCause(cause: ExitCause): string {
+  switch (cause.kind) {
+    case 'signal':
+      return `was terminated by signal ${cause.signal}`;
+    case 'lost':
+      return 'ended with the launcher';
+    case 'code':
+      return `exited with exit code ${cause.code}`;
+  }
+}
+
+// The postmaster.
+
+export const terminatingOthers = 'terminating any other active worker processes';
+export const reinitializing = 'all attached processes terminated; reinitializing';
+export const abortingWorkers = 'stopping all background workers';
+export const isShutDown = 'postmaster is shut down';
+export const isShutDownAbnormally = 'abnormal postmaster shutdown';
+export const reloading = 'received SIGHUP, passing it on to the workers';
+
+export function receivedShutdown(mode: string): string {
+  return `received ${mode} shutdown request`;
+}
+
+export function killing(signal: string, pids: readonly number[]): string {
+  return `issuing ${signal} to recalcitrant children (${pids.join(', ')})`;
+}
+
+export function readyIn(phase: string): string {
+  return phase === 'RUN'
+    ? 'postmaster is ready'
+    : 'postmaster is ready; the database accepts read-only connections';
+}
+
+export function restartAfterCrashIsOff(): string {
+  return 'shutting down because restartAfterCrash is off';
+}
+
+export function lockFileLost(path: string, standing: string): string {
+  return `lock file ${path} is ${standing === 'missing' ? 'gone' : "another postmaster's"}; performing an immediate shutdown`;
+}
+
+export const startedTwice =
+  'start() can be called once; make another Postmaster to start the same again';
+
+export const stoppedBeforeReady = 'the postmaster was stopped before it was ready';
+
+export function startTimedOut(seconds: number, phase: string, trouble: string | null): string {
+  const because = trouble === null ? '' : `: ${trouble}`;
+  return `the postmaster did not become ready within ${seconds} s (startTimeout); it was in phase ${phase}${because}`;
+}
+
+// Databases and their connections.
+
+export function databaseAway(state: string, detail: string): string {
+  return state === 'recovering'
+    ? `the database does not accept connections yet: ${detail}`
+    : `the database is not reachable: ${detail}`;
+}
+
+export function flagMissing(name: string): string {
+  return `background worker "${name}": database connection requirement not indicated during registration; add BACKEND_DATABASE_CONNECTION (and SHMEM_ACCESS) to its flags`;
+}
+
+export function noDatabaseFollowed(name: string): string {
+  return `background worker "${name}": this postmaster has no database; give it the option postgres, or connect with a conninfo of your own`;
+}
+
+export function connectedTwice(name: string): string {
+  return `background worker "${name}": connect() is once per worker; further connections take a conninfo of their own`;
+}
+
+/** The known word that was probably meant: at most two edits away. */
+export function nearest(word: string, known: readonly string[]): string | null {
+  let best: string | null = null;
+  let bestDistance = 3;
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

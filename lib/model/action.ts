@@ -1,0 +1,25 @@
+// action.ts: all that the postmaster can do. The list is closed.
+//
+// perform.ts carries an action out and decides nothing; that it was carried out comes back as the
+// event 'done', so the state always says what has been done already.
+
+import type { Phase } from './phase.ts';
+import type { ChildId, EndingSignal, ServerSignal } from './standing.ts';
+import type { SlotIndex } from './state.ts';
+
+export type Action =
+  | { readonly kind: 'start-launcher' }
+  | { readonly kind: 'start-server' }
+  /** Ask the launcher for the child of this worker. At most one a turn. */
+  | { readonly kind: 'fork'; readonly slot: SlotIndex; readonly child: ChildId }
+  | { readonly kind: 'end-worker'; readonly slot: SlotIndex; readonly signal: EndingSignal }
+  | { readonly kind: 'end-server'; readonly signal: ServerSignal }
+  /** Pass SIGHUP on to every worker, and read the configuration again. */
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'enter'; readonly phase: Phase }
+  /** Free the slot of a worker that is gone (ForgetBackgroundWorker). */
+  | { readonly kind: 'forget'; readonly slot: SlotIndex }
+  /** All that was attached is gone: throw the main area away and make a new one. */
+  | { readonly kind: 'reset-memory' }
+  /** Nothing of ours runs any more: close the launcher, remove the lock file, say goodbye. */
+  | { readonly kind: 'finish'; readonly exitCode: 0 | 1 };

@@ -1,0 +1,111 @@
+// state.ts: all that the postmaster knows, as one immutable value.
+//
+// react/apply.ts makes the next state out of this one and an event; schedule/plan.ts reads it and
+// says what is to be done now. Nothing else in the program decides anything.
+
+import type { DatabaseState, Phase } from './phase.ts';
+import type { Registration } from './registration.ts';
+import type { ChildId, Instant, LauncherStanding, ServerStanding, Standing } from './standing.ts';
+
+/** Which slot of the main area a worker has. */
+export type SlotIndex = number;
+
+export interface Worker {
+  readonly slot: SlotIndex;
+  /** Of the slot, so that a handle from an earlier use of it is told apart. */
+  readonly generation: bigint;
+  readonly registration: Registration;
+  /** The launcher's number for it, for static workers: which closure and which arg. */
+  readonly staticIndex: number | null;
+  /** Somebody asked for its end: whatever comes, it is not started again. */
+  readonly terminated: boolean;
+  readonly standing: Standing;
+}
+
+/** smart: when the last client is gone; fast: now, in order; immediate: now. */
+export const SHUTDOWN_MODES = ['smart', 'fast', 'immediate'] as const;
+
+export type ShutdownMode = (typeof SHUTDOWN_MODES)[number];
+
+/** The strongest shutdown that was asked for, and when. */
+export interface Shutdown {
+  readonly mode: ShutdownMode;
+  readonly since: Instant;
+}
+
+/** The limits that the policy knows. All in milliseconds, all constant while it runs. */
+export interface Limits {
+  /** How many slots there are (max_worker_processes). */
+  readonly slotCount: number;
+  /** After SIGTERM of a fast shutdown; PostgreSQL waits for ever. */
+  readonly shutdownMs: number;
+  /** After SIGQUIT (SIGKILL_CHILDREN_AFTER_SECS). */
+  readonly quitMs: number;
+  /** Before an embedded server that failed is started again. */
+  readonly serverRestartMs: number;
+  readonly restartAfterCrash: boolean;
+}
+
+/** How far a crash cycle is (FatalError). */
+export type CrashCycle =
+  | { readonly kind: 'none' }
+  /** All that is attached is being ended, then memory is made anew. */
+  | { readonly kind: 'ending'; readonly since: Instant };
+
+/** Why the postmaster will leave with exit status 1. */
+export type Failure =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'failed'; readonly error: Error };
+
+export interface State {
+  readonly limits: Limits;
+  readonly phase: Phase;
+  readonly shutdown: Shutdown | null;
+  readonly crash: CrashCycle;
+  readonly failure: Failure;
+  readonly launcher: LauncherStanding;
+  readonly server: ServerStanding;
+  /** What the follower last said; without a database to follow it is 'primary' throughout. */
+  readonly database: DatabaseState;
+  /** SIGHUP was received and has not been passed on yet. */
+  readonly reloadPending: boolean;
+  /** 'done': the last turn has been taken. */
+  readonly course: 'on' | 'done';
+  readonly workers: ReadonlyMap<SlotIndex, Worker>;
+  /** The number of the next child; counts up, so an answer to an old request is told apart. */
+  readonly nextChild: ChildId;
+  /** The generation of the next slot that is filled while it runs; static workers have 0. */
+  readonly nextGeneration: bigint;
+}
+
+export interface Begin {
+  readonly limits: Limits;
+  readonly follows: 'nothing' | 'conninfo' | 'embedded';
+}
+
+/** The state before anything has happened. */
+export function initialState({ limits, follows }: Begin): State {
+  return {
+    limits,
+    phase: 'INIT',
+    shutdown: null,
+    crash: { kind: 'none' },
+    failure: { kind: 'none' },
+    launcher: { kind: 'absent' },
+    server: follows === 'embedded' ? { kind: 'due', notBefore: 0 } : { kind: 'none' },
+    database: follows === 'nothing' ? 'primary' : 'unreachable',
+    reloadPending: false,
+    course: 'on',
+    workers: new Map(),
+    nextChild: 1,
+    nextGeneration: 1n,
+  };
+}
+
+/** The slot that a dynamic worker would get (first free in index order), or null. */
+export function firstFreeSlot(state: State): SlotIndex | null {
+  for (let slot = 0; slot < state.limits.slotCount; slot++) {
+    if (!state.workers.has(slot)) return slot;
+  }
+  return null;
+}

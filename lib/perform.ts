@@ -1,0 +1,321 @@
+// perform.ts: carries actions out. It owns the launcher, the main area, the server and the
+// follower, and decides nothing: what it is told it does, and what comes of it is posted as events.
+
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type ChildEnd, LauncherProcess } from './fork/launcher-process.ts';
+import { type AnnouncedWorker, encodeNote, type WorkerStart } from './fork/travel.ts';
+import type { Logger } from './log.ts';
+import * as messages from './messages.ts';
+import type { Action } from './model/action.ts';
+import type { Event, StaticWorker } from './model/event.ts';
+import type { Exit, ExitCause } from './model/exit.ts';
+import { isAttached } from './model/registration.ts';
+import { type ChildId, unreachable } from './model/standing.ts';
+import type { SlotIndex, State, Worker } from './model/state.ts';
+import { type ExecRequest, type MainArea, native } from './native.ts';
+import { environmentOf } from './postgres/conninfo/index.ts';
+import { type Follower, follow } from './postgres/follow.ts';
+import { targetFor } from './postgres/target-for.ts';
+import { ServerRunner } from './postgres/server/runner.ts';
+import { checkRegistration } from './register/check.ts';
+import type { CheckedOptions } from './register/options.ts';
+
+export interface PerformerHooks {
+  post(event: Event): void;
+  /** Everything is ended; what is left is the data directory's lock file. */
+  finished(exitCode: 0 | 1): void;
+}
+
+/** The server's number towards the launcher; the policy's numbers count up from 1. */
+const SERVER_CHILD: ChildId = 0xffff_ffff;
+
+const EXEC_PROGRAM = fileURLToPath(new URL('exec-worker.js', import.meta.url));
+
+export class Performer {
+  readonly #options: CheckedOptions;
+  readonly #hooks: PerformerHooks;
+  readonly #log: Logger;
+  readonly #stopping = new AbortController();
+  readonly #server: ServerRunner | null;
+  /** Which slot a child belongs to, until it has ended. */
+  readonly #slotOf = new Map<ChildId, SlotIndex>();
+  /** The pipe whose write end only this process holds: its end of file is our death. */
+  readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
+  #area: MainArea;
+  #launcher: LauncherProcess | null = null;
+  #launcherStart: Promise<void> | null = null;
+  #follower: Follower | null = null;
+  #conninfo: string | null = null;
+
+  constructor(options: CheckedOptions, log: Logger, hooks: PerformerHooks) {
+    this.#options = options;
+    this.#log = log;
+    this.#hooks = hooks;
+    this.#deathPipe = native.pipe();
+    this.#area = native.MainArea.create(options.maxWorkerProcesses);
+    const { postgres, dataDirectory } = options;
+    this.#server =
+      postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
+    if (postgres !== null && 'conninfo' in postgres) this.#follow(postgres.conninfo);
+  }
+
+  perform(action: Action, state: State): void {
+    switch (action.kind) {
+      case 'start-launcher':
+        return this.#startLauncher();
+      case 'start-server':
+        return this.#server?.start();
+      case 'fork':
+        return this.#fork(action.child, state.workers.get(action.slot));
+      case 'end-worker':
+        return this.#endWorker(state.workers.get(action.slot), action.signal, state);
+      case 'end-server':
+        return this.#server?.end(action.signal);
+      case 'reload':
+        return this.#reload(state);
+      case 'forget':
+        return this.#area.release(action.slot);
+      case 'reset-memory':
+        return this.#resetMemory(state);
+      case 'finish':
+        this.#finish(action.exitCode);
+        return;
+      case 'enter':
+        return;
+      default:
+        return unreachable(action);
+    }
+  }
+
+  /** Shows in shared memory where a worker stands; `isKnown`: its slot was in use before. */
+  publish({ slot, generation, standing }: Worker, isKnown: boolean): void {
+    // Between the request for a process and the process, nothing new is to be seen.
+    if (standing.kind === 'forking') return;
+    const without = isKnown ? STOPPED : NOT_YET_STARTED;
+    this.#area.publish(slot, generation, 'pid' in standing ? standing.pid : without);
+  }
+
+  #startLauncher(): void {
+    const { preload, maxWorkerProcesses, log, postgres, launch } = this.#options;
+    this.#launcherStart = LauncherProcess.start({
+      config: { preload, maxWorkerProcesses, log, postgres: postgres !== null },
+      area: this.#area,
+      deathDescriptor: this.#deathPipe[0],
+      launch,
+      signal: this.#stopping.signal,
+      owner: {
+        forked: (child, pid) => this.#forked(child, pid),
+        failed: (child, call, why) => this.#failed(child, call, why),
+        ended: (child, _pid, end) => this.#ended(child, end),
+        lost: (how) => this.#lost(how),
+      },
+    }).then(
+      ({ launcher, workers }) => {
+        this.#launcher = launcher;
+        if (launcher.forkProblem !== null) {
+          this.#log.warn(messages.forkUnsafe(launcher.forkProblem));
+        }
+        this.#hooks.post({
+          kind: 'launcher-ready',
+          pid: launcher.pid,
+          workers: this.#admit(workers),
+        });
+      },
+      (error: Error) => this.#hooks.post({ kind: 'launcher-failed', error }),
+    );
+  }
+
+  /** A bad static registration is logged and dropped; so is each that finds no slot. */
+  #admit(announced: readonly AnnouncedWorker[]): StaticWorker[] {
+    const admitted: StaticWorker[] = [];
+    for (const [staticIndex, { options, argProblem }] of announced.entries()) {
+      try {
+        const registration = checkRegistration(options, { kind: 'static', argProblem });
+        if (admitted.length < this.#options.maxWorkerProcesses) {
+          this.#log.debug(messages.registering(registration));
+          admitted.push({ staticIndex, registration });
+        } else {
+          const { maxWorkerProcesses } = this.#options;
+          this.#log.error(messages.tooManyWorkers(registration.name, maxWorkerProcesses));
+        }
+      } catch (error) {
+        this.#log.error((error as Error).message);
+      }
+    }
+    return admitted;
+  }
+
+  #fork(child: ChildId, worker: Worker | undefined): void {
+    if (worker === undefined || this.#launcher === null) return;
+    const { slot, registration, staticIndex } = worker;
+    this.#slotOf.set(child, slot);
+    const start: WorkerStart = { slot, registration, staticIndex, conninfo: this.#conninfo };
+    const { body } = registration;
+    if (body.kind === 'exec') {
+      this.#launcher.exec(child, this.#programOf(start, body.argv));
+    } else if (this.#launcher.forkProblem !== null || registration.launch === 'exec') {
+      this.#execNode(child, start);
+    } else {
+      this.#launcher.fork(child, isAttached(registration), { kind: 'worker', start });
+    }
+  }
+
+  #programOf({ registration, conninfo }: WorkerStart, argv: readonly string[]): ExecRequest {
+    const { name, database } = registration;
+    const base = { ...process.env, BGWORKER_NAME: name };
+    const env =
+      database === null || conninfo === null
+        ? base
+        : environmentOf(targetFor(conninfo, registration, {}), base);
+    return { ...PLAIN_REQUEST, file: argv[0] ?? '', args: argv, env: entriesOf(env) };
+  }
+
+  /** A fresh node, with its configuration waiting in a socket of its own. */
+  #execNode(child: ChildId, start: WorkerStart): void {
+    const { preload, maxWorkerProcesses, log, postgres } = this.#options;
+    const config = { preload, maxWorkerProcesses, log, postgres: postgres !== null, start };
+    const [ours, theirs] = native.channelPair();
+    native.sendNote(ours, encodeNote(config));
+    const attached = isAttached(start.registration);
+    this.#launcher?.exec(child, {
+      ...PLAIN_REQUEST,
+      file: process.execPath,
+      args: [process.execPath, EXEC_PROGRAM],
+      env: entriesOf(process.env),
+      targets: attached ? [3, 4, 5] : [3, 4],
+      descriptors: [theirs, this.#deathPipe[0], ...(attached ? [this.#area.descriptor] : [])],
+    });
+    closeSync(ours);
+    closeSync(theirs);
+  }
+
+  #endWorker(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
+    if (worker === undefined || !('child' in worker.standing)) return;
+    // TerminateBackgroundWorker speaks to the process alone, everything else to its group.
+    const to = state.shutdown === null && signal === 'SIGTERM' ? 'process' : 'group';
+    this.#launcher?.kill(worker.standing.child, signal, to);
+  }
+
+  #reload(state: State): void {
+    for (const { standing } of state.workers.values()) {
+      if ('pid' in standing) this.#launcher?.kill(standing.child, 'SIGHUP', 'process');
+    }
+    this.#server?.reload();
+  }
+
+  /** A new main area at the same address; who kept no map of the old one lives on. */
+  #resetMemory(state: State): void {
+    const old = this.#area;
+    this.#area = native.MainArea.create(this.#options.maxWorkerProcesses);
+    this.#launcher?.replaceArea(this.#area);
+    old.close();
+    for (const worker of state.workers.values()) this.publish(worker, false);
+  }
+
+  async #finish(exitCode: 0 | 1): Promise<void> {
+    this.#stopping.abort(new Error('the postmaster is stopping'));
+    await this.#follower?.close();
+    await this.#launcherStart;
+    await this.#launcher?.end();
+    this.#server?.cleanUp();
+    this.#area.close();
+    for (const end of this.#deathPipe) closeSync(end);
+    this.#hooks.finished(exitCode);
+  }
+
+  #follow(conninfo: string): void {
+    this.#conninfo = conninfo;
+    this.#follower = follow({
+      conninfo,
+      onState: (state, detail) => this.#hooks.post({ kind: 'database', state, detail }),
+      onRefused: (error) => this.#hooks.post({ kind: 'database-refused', error }),
+    });
+  }
+
+  #runner(
+    dataDirectory: string,
+    options: { binDirectory?: string; settings?: Readonly<Record<string, string>> },
+  ): ServerRunner {
+    const { post } = this.#hooks;
+    return new ServerRunner({ ...options, dataDirectory }, SERVER_CHILD, {
+      exec: (child, request) => this.#launcher?.exec(child, request),
+      kill: (child, signal) => this.#launcher?.kill(child, signal, 'process'),
+      started: (pid) => post({ kind: 'server-started', pid }),
+      ready: (conninfo) => {
+        if (this.#follower === null) this.#follow(conninfo);
+      },
+      failed: (error) => post({ kind: 'server-failed', error }),
+      exited: () => post({ kind: 'server-exited' }),
+    });
+  }
+
+  #forked(child: ChildId, pid: number): void {
+    if (child === SERVER_CHILD) return this.#server?.forked(pid);
+    const slot = this.#slotOf.get(child);
+    if (slot !== undefined) this.#hooks.post({ kind: 'forked', slot, child, pid });
+  }
+
+  #failed(child: ChildId, call: string, why: string): void {
+    if (child === SERVER_CHILD) return this.#server?.failed(call, why);
+    const slot = this.#slotOf.get(child);
+    this.#slotOf.delete(child);
+    if (slot !== undefined) {
+      this.#hooks.post({ kind: 'fork-failed', slot, child, call, why });
+    }
+  }
+
+  #ended(child: ChildId, end: ChildEnd): void {
+    if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
+    const slot = this.#slotOf.get(child);
+    this.#slotOf.delete(child);
+    if (slot === undefined) return;
+    const exit: Exit = {
+      cause: causeOf(end),
+      cleanDetach: !this.#area.takeDeadMan(slot),
+      usage: end.kind === 'reaped' ? end.usage : null,
+    };
+    this.#hooks.post({ kind: 'exited', slot, child, exit });
+  }
+
+  #lost(how: string): void {
+    this.#log.error(messages.launcherLost(how));
+    // The children stay known to it until each is gone; a new one is started after that.
+    this.#hooks.post({ kind: 'launcher-exited' });
+  }
+}
+
+/** What a slot shows in place of a pid (InvalidPid, and 0). */
+const NOT_YET_STARTED = -1;
+const STOPPED = 0;
+
+const SIGTERM = constants.signals.SIGTERM;
+
+const PLAIN_REQUEST = {
+  cwd: null,
+  uid: null,
+  gid: null,
+  deathSignal: SIGTERM,
+  targets: [] as readonly number[],
+  descriptors: [] as readonly number[],
+  limits: [],
+} as const;
+
+function entriesOf(env: NodeJS.ProcessEnv): string[] {
+  return Object.entries(env).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+}
+
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
+
+function causeOf(end: ChildEnd): ExitCause {
+  if (end.kind === 'lost') return { kind: 'lost' };
+  const { status } = end;
+  if (status.kind === 'code') return { kind: 'code', code: status.code };
+  const signal = SIGNAL_NAMES.get(status.signal) ?? (`SIG${status.signal}` as NodeJS.Signals);
+  return { kind: 'signal', signal };
+}

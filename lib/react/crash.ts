@@ -1,0 +1,27 @@
+// crash.ts: the two ways in which everything goes wrong, and what the state says of them.
+
+import { BgworkerError } from '../errors.ts';
+import { restartAfterCrashIsOff } from '../messages.ts';
+import type { Instant } from '../model/standing.ts';
+import type { State } from '../model/state.ts';
+
+/**
+ * The first crash begins the cycle; further ones while it lasts are only reaped. Without
+ * restartAfterCrash the cycle ends in the end of the postmaster.
+ */
+export function beginCrash(state: State, at: Instant): State {
+  if (state.crash.kind !== 'none') return state;
+  const crashed: State = { ...state, crash: { kind: 'ending', since: at } };
+  if (state.limits.restartAfterCrash || state.shutdown !== null) return crashed;
+  return fail(crashed, new BgworkerError('ERR_WRONG_STATE', restartAfterCrashIsOff()), at);
+}
+
+/** Nothing can go on: end everything in order and leave with exit status 1. First cause wins. */
+export function fail(state: State, error: Error, at: Instant): State {
+  return {
+    ...state,
+    failure: state.failure.kind === 'failed' ? state.failure : { kind: 'failed', error },
+    shutdown: state.shutdown ?? { mode: 'fast', since: at },
+    reloadPending: false,
+  };
+}

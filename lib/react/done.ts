@@ -1,0 +1,71 @@
+// done.ts: what an action leaves behind in the state, once perform.ts has carried it out.
+
+import type { Action } from '../model/action.ts';
+import { type Instant, unreachable } from '../model/standing.ts';
+import type { State } from '../model/state.ts';
+import { resetWorkers, withStanding } from './workers.ts';
+
+export function applyDone(state: State, action: Action, at: Instant): State {
+  switch (action.kind) {
+    case 'start-launcher':
+      return { ...state, launcher: { kind: 'starting' } };
+    case 'start-server':
+      return { ...state, server: { kind: 'starting' } };
+    case 'fork':
+      return afterForkRequest(state, action);
+    case 'end-worker':
+      return afterEndWorker(state, action, at);
+    case 'end-server':
+      return afterEndServer(state, action, at);
+    case 'reload':
+      return { ...state, reloadPending: false };
+    case 'enter':
+      return { ...state, phase: action.phase };
+    case 'forget':
+      return forget(state, action.slot);
+    case 'reset-memory':
+      return resetWorkers({ ...state, crash: { kind: 'none' } }, at);
+    case 'finish':
+      return { ...state, course: 'done' };
+    default:
+      return unreachable(action);
+  }
+}
+
+type Of<K extends Action['kind']> = Extract<Action, { kind: K }>;
+
+function afterForkRequest(state: State, { slot, child }: Of<'fork'>): State {
+  const worker = state.workers.get(slot);
+  if (worker?.standing.kind !== 'due') return state;
+  return {
+    ...withStanding(state, worker, { kind: 'forking', child }),
+    nextChild: child + 1,
+  };
+}
+
+function afterEndWorker(state: State, { slot, signal }: Of<'end-worker'>, at: Instant): State {
+  const worker = state.workers.get(slot);
+  if (worker?.standing.kind !== 'running' && worker?.standing.kind !== 'stopping') return state;
+  const { child, pid, since } = worker.standing;
+  return withStanding(state, worker, {
+    kind: 'stopping',
+    child,
+    pid,
+    since,
+    told: signal,
+    toldAt: at,
+  });
+}
+
+function afterEndServer(state: State, { signal }: Of<'end-server'>, at: Instant): State {
+  const { server } = state;
+  if (server.kind === 'none' || server.kind === 'due') return { ...state, server: { kind: 'none' } };
+  const pid = server.kind === 'starting' ? null : server.pid;
+  return { ...state, server: { kind: 'stopping', pid, told: signal, toldAt: at } };
+}
+
+function forget(state: State, slot: number): State {
+  const workers = new Map(state.workers);
+  workers.delete(slot);
+  return { ...state, workers };
+}

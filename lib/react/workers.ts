@@ -1,0 +1,166 @@
+// workers.ts: what the events do to one worker's standing.
+//
+// Every function takes a whole state and gives a whole state. An answer that belongs to an earlier
+// child of the same slot (its number differs) changes nothing.
+
+import { classify } from '../exit/classify.ts';
+import type { Event, StaticWorker } from '../model/event.ts';
+import type { Exit } from '../model/exit.ts';
+import { isAlive, type Instant, type Standing, unreachable } from '../model/standing.ts';
+import type { State, Worker } from '../model/state.ts';
+import { beginCrash } from './crash.ts';
+
+type Of<K extends Event['kind']> = Extract<Event, { kind: K }>;
+
+export function withStanding(state: State, worker: Worker, standing: Standing): State {
+  return withWorker(state, { ...worker, standing });
+}
+
+function withWorker(state: State, worker: Worker): State {
+  return { ...state, workers: new Map(state.workers).set(worker.slot, worker) };
+}
+
+/**
+ * The launcher said which workers its preload modules registered. The first time each gets a
+ * slot. After the launcher was lost and started again, those that are still listed go on with
+ * their new registration; one that was retired meanwhile does not come back.
+ */
+export function announceStatic(
+  state: State,
+  announced: readonly StaticWorker[],
+  at: Instant,
+): State {
+  const workers = new Map(state.workers);
+  if (state.phase === 'INIT') {
+    for (const { staticIndex, registration } of announced) {
+      const slot = workers.size;
+      workers.set(slot, {
+        slot,
+        generation: 0n,
+        registration,
+        staticIndex,
+        terminated: false,
+        standing: { kind: 'due', notBefore: at },
+      });
+    }
+    return { ...state, workers };
+  }
+  for (const worker of state.workers.values()) {
+    if (worker.staticIndex === null) continue;
+    const again = announced.find((one) => one.staticIndex === worker.staticIndex);
+    workers.set(
+      worker.slot,
+      again?.registration.name === worker.registration.name
+        ? { ...worker, registration: again.registration }
+        : { ...worker, standing: { kind: 'gone', last: null } },
+    );
+  }
+  return { ...state, workers };
+}
+
+/** A dynamic worker. While everything is being stopped it is refused by being gone at once. */
+export function register(state: State, event: Of<'registered'>, at: Instant): State {
+  const standing: Standing =
+    state.shutdown === null ? { kind: 'due', notBefore: at } : { kind: 'gone', last: null };
+  return {
+    ...withWorker(state, {
+      slot: event.slot,
+      generation: state.nextGeneration,
+      registration: event.registration,
+      staticIndex: null,
+      terminated: false,
+      standing,
+    }),
+    nextGeneration: state.nextGeneration + 1n,
+  };
+}
+
+/** Whatever it does next, it is not started again. A running one is told on the next turn. */
+export function terminate(state: State, event: Of<'terminate'>): State {
+  const worker = state.workers.get(event.slot);
+  if (worker === undefined || worker.generation !== event.generation) return state;
+  const standing: Standing =
+    worker.standing.kind === 'due' ? { kind: 'gone', last: null } : worker.standing;
+  return withWorker(state, { ...worker, terminated: true, standing });
+}
+
+export function workerForked(state: State, event: Of<'forked'>, at: Instant): State {
+  const worker = state.workers.get(event.slot);
+  if (worker?.standing.kind !== 'forking' || worker.standing.child !== event.child) return state;
+  const { child, pid } = event;
+  return withStanding(state, worker, { kind: 'running', child, pid, since: at });
+}
+
+/** A fork that fails counts as a failure of the worker, now. */
+export function workerNotForked(state: State, event: Of<'fork-failed'>, at: Instant): State {
+  const worker = state.workers.get(event.slot);
+  if (worker?.standing.kind !== 'forking' || worker.standing.child !== event.child) return state;
+  return withStanding(state, worker, afterFailure(state, worker, at, null));
+}
+
+/** The launcher died with requests that it had not answered: none of them came to anything. */
+export function loseRequests(state: State, at: Instant): State {
+  let next = state;
+  for (const worker of state.workers.values()) {
+    if (worker.standing.kind === 'forking') {
+      next = withStanding(next, worker, afterFailure(next, worker, at, null));
+    }
+  }
+  return next;
+}
+
+export function workerExited(state: State, event: Of<'exited'>, at: Instant): State {
+  const worker = state.workers.get(event.slot);
+  if (worker === undefined || !isAlive(worker.standing)) return state;
+  if (!('child' in worker.standing) || worker.standing.child !== event.child) return state;
+
+  const verdict = classify(event.exit, worker.registration);
+  const after = standingAfterExit(state, worker, event.exit, at);
+  const next = withStanding(state, worker, after);
+  return verdict === 'crash' && !wasToldToQuit(worker.standing) ? beginCrash(next, at) : next;
+}
+
+/** Who was sent SIGQUIT or SIGKILL leaves without cleanup because we said so: that is no crash. */
+function wasToldToQuit(standing: Standing): boolean {
+  return standing.kind === 'stopping' && standing.told !== 'SIGTERM';
+}
+
+function standingAfterExit(state: State, worker: Worker, exit: Exit, at: Instant): Standing {
+  if (worker.terminated || state.shutdown !== null) return { kind: 'gone', last: exit };
+  const verdict = classify(exit, worker.registration);
+  switch (verdict) {
+    case 'retire':
+      return { kind: 'gone', last: exit };
+    case 'restart':
+      return afterFailure(state, worker, at, exit);
+    case 'restart-at-once':
+      return { kind: 'due', notBefore: at };
+    case 'crash':
+      // The end of the crash cycle decides: at once, or never (see resetWorkers).
+      return { kind: 'due', notBefore: at };
+    default:
+      return unreachable(verdict);
+  }
+}
+
+function afterFailure(state: State, worker: Worker, at: Instant, exit: Exit | null): Standing {
+  const { restartTime } = worker.registration;
+  if (restartTime === 'never' || worker.terminated || state.shutdown !== null) {
+    return { kind: 'gone', last: exit };
+  }
+  return { kind: 'due', notBefore: at + restartTime * 1000 };
+}
+
+/** After a crash cycle (ResetBackgroundWorkerCrashTimes): at once, or never. */
+export function resetWorkers(state: State, at: Instant): State {
+  const workers = new Map(state.workers);
+  for (const worker of state.workers.values()) {
+    if (worker.standing.kind !== 'due') continue;
+    const never = worker.registration.restartTime === 'never';
+    workers.set(worker.slot, {
+      ...worker,
+      standing: never ? { kind: 'gone', last: null } : { kind: 'due', notBefore: at },
+    });
+  }
+  return { ...state, workers };
+}

@@ -1,0 +1,137 @@
+// options.ts: what a Postmaster is made with, checked, with every default filled in.
+
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import * as v from 'valibot';
+import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../log.ts';
+import { WORKER_PROCESSES_MAX } from '../model/registration.ts';
+import { oneOf, validate, wholeNumber } from './validate.ts';
+
+/** An embedded server: initdb at the first start, a private Unix socket, stopped last. */
+export interface EmbeddedPostgres {
+  readonly embedded: true;
+  /** Where initdb and postgres are. Default: the npm package, then what is installed. */
+  readonly binDirectory?: string;
+  /** PostgreSQL's own settings, as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A server that exists, by a libpq connection string: keyword/value or URI. */
+export interface FollowedPostgres {
+  readonly conninfo: string;
+}
+
+export interface PostmasterOptions {
+  /** Where postmaster.pid and an embedded server's files are; made if missing, one postmaster each. */
+  readonly dataDirectory: string | URL;
+  /** Modules whose init() registers workers (shared_preload_libraries), loaded in this order. */
+  readonly preload?: readonly (string | URL)[];
+  /** Slots for workers, static and dynamic together; 1 to 262 143. Default: 8. */
+  readonly maxWorkerProcesses?: number;
+  /** The database whose state moves the phases. Default: none, straight to RUN. */
+  readonly postgres?: EmbeddedPostgres | FollowedPostgres;
+  /** How workers without a wish of their own are launched. Default: 'fork'. */
+  readonly launch?: 'fork' | 'exec';
+  /** false: a crash ends the postmaster with exit status 1. Default: true. */
+  readonly restartAfterCrash?: boolean;
+  /** Seconds that a fast shutdown waits before it becomes rougher. Default: 60. */
+  readonly shutdownTimeout?: number;
+  /** Seconds until start() gives up. Default: 60. */
+  readonly startTimeout?: number;
+  /** Default: { level: 'info', format: 'text' }, on stderr. */
+  readonly log?: Partial<LogOptions>;
+  /** Take SIGTERM, SIGINT, SIGQUIT and SIGHUP as PostgreSQL's postmaster does. Default: false. */
+  readonly handleSignals?: boolean;
+}
+
+/** The same with nothing left open. */
+export interface CheckedOptions {
+  readonly dataDirectory: string;
+  readonly preload: readonly string[];
+  readonly maxWorkerProcesses: number;
+  readonly postgres: EmbeddedPostgres | FollowedPostgres | null;
+  readonly launch: 'fork' | 'exec';
+  readonly restartAfterCrash: boolean;
+  readonly shutdownTimeout: number;
+  readonly startTimeout: number;
+  readonly log: LogOptions;
+  readonly handleSignals: boolean;
+}
+
+const DAY_S = 86_400;
+const PLACE_RULE = 'must be a path or a file: URL';
+const SUBJECT = 'postmaster options';
+
+const place = v.union(
+  [
+    v.pipe(v.string(), v.minLength(1)),
+    v.pipe(
+      v.instance(URL),
+      v.check((url) => url.protocol === 'file:'),
+    ),
+  ],
+  PLACE_RULE,
+);
+
+const POSTGRES_RULE = 'must be { embedded: true } or { conninfo: … }';
+
+const postgres = v.union(
+  [
+    v.strictObject({
+      embedded: v.literal(true),
+      binDirectory: v.optional(v.string()),
+      settings: v.optional(v.record(v.string(), v.string())),
+    }),
+    v.strictObject({ conninfo: v.string() }),
+  ],
+  POSTGRES_RULE,
+);
+
+const yesOrNo = v.boolean('must be true or false');
+
+const schema = v.strictObject(
+  {
+    dataDirectory: place,
+    preload: v.optional(v.array(place, 'must be a list of modules'), []),
+    maxWorkerProcesses: v.optional(wholeNumber('', 1, WORKER_PROCESSES_MAX), 8),
+    postgres: v.optional(postgres),
+    launch: v.optional(oneOf(['fork', 'exec']), 'fork'),
+    restartAfterCrash: v.optional(yesOrNo, true),
+    shutdownTimeout: v.optional(wholeNumber('seconds', 0, DAY_S), 60),
+    startTimeout: v.optional(wholeNumber('seconds', 1, DAY_S), 60),
+    log: v.optional(
+      v.strictObject(
+        {
+          level: v.optional(oneOf(LOG_LEVELS), 'info'),
+          format: v.optional(oneOf(LOG_FORMATS), 'text'),
+        },
+        'must be { level, format }',
+      ),
+      {},
+    ),
+    handleSignals: v.optional(yesOrNo, false),
+  },
+  'must be an object',
+);
+
+/** @throws BgworkerError ERR_INVALID_OPTION */
+export function checkOptions(input: unknown): CheckedOptions {
+  const options = validate(schema, input, SUBJECT, 'ERR_INVALID_OPTION');
+  return {
+    ...options,
+    dataDirectory: pathOf(options.dataDirectory),
+    preload: options.preload.map((one) => moduleUrl(one)),
+    postgres: (options.postgres as CheckedOptions['postgres'] | undefined) ?? null,
+  };
+}
+
+function pathOf(given: string | URL): string {
+  return typeof given === 'string' && !given.startsWith('file:') ? resolve(given) : fileURLToPath(given);
+}
+
+/** A path is taken from the working directory; anything else must be a URL. */
+function moduleUrl(given: string | URL): string {
+  return given instanceof URL || given.startsWith('file:')
+    ? String(given)
+    : pathToFileURL(resolve(given)).href;
+}

@@ -1,0 +1,127 @@
+// report.ts: what the postmaster logs of an event: PostgreSQL's lines, at PostgreSQL's levels.
+//
+// Pure: an event and the states before and after it, in; lines, out. A crash cycle is reported
+// once, by its first crash; what follows from it is no news.
+
+import * as messages from './messages.ts';
+import type { Action } from './model/action.ts';
+import type { Event } from './model/event.ts';
+import type { Exit } from './model/exit.ts';
+import type { Phase } from './model/phase.ts';
+import { unreachable } from './model/standing.ts';
+import type { State, Worker } from './model/state.ts';
+
+export interface Line {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly text: string;
+}
+
+export function report(event: Event, before: State, after: State): Line[] {
+  const lines = [...ofEvent(event, before)];
+  if (before.crash.kind === 'none' && after.crash.kind === 'ending') {
+    lines.push({ level: 'warn', text: messages.terminatingOthers });
+  }
+  if (before.failure.kind === 'none' && after.failure.kind === 'failed') {
+    lines.push({ level: 'error', text: after.failure.error.message });
+  }
+  return lines;
+}
+
+function* ofEvent(event: Event, before: State): Generator<Line> {
+  switch (event.kind) {
+    case 'exited': {
+      const worker = before.workers.get(event.slot);
+      if (worker === undefined || !('pid' in worker.standing)) return;
+      const text = messages.exited(worker.registration, worker.standing.pid, event.exit);
+      yield { level: isExpected(event.exit, worker, before) ? 'debug' : 'info', text };
+      return;
+    }
+    case 'fork-failed': {
+      const worker = before.workers.get(event.slot);
+      if (worker === undefined) return;
+      const text = messages.forkFailed(worker.registration, event.call, event.why);
+      yield { level: 'error', text };
+      return;
+    }
+    case 'registered':
+      yield { level: 'debug', text: messages.registering(event.registration) };
+      return;
+    case 'database':
+      if (event.detail === null) return;
+      yield { level: 'info', text: messages.databaseAway(event.state, event.detail) };
+      return;
+    case 'stop':
+      yield { level: 'info', text: messages.receivedShutdown(event.mode) };
+      return;
+    case 'done':
+      yield* ofAction(event.action, before);
+      return;
+    case 'launcher-ready':
+    case 'launcher-failed':
+    case 'launcher-exited':
+    case 'forked':
+    case 'server-started':
+    case 'server-failed':
+    case 'server-exited':
+    case 'database-refused':
+    case 'terminate':
+    case 'reload':
+    case 'lock-file-lost':
+      return;
+    default:
+      return unreachable(event);
+  }
+}
+
+/** Done is done, and who was told to end, or went down with somebody else's crash, is no news. */
+function isExpected({ cause }: Exit, { standing }: Worker, { crash }: State): boolean {
+  const isDone = cause.kind === 'code' && cause.code === 0;
+  return isDone || standing.kind === 'stopping' || crash.kind === 'ending';
+}
+
+function* ofAction(action: Action, state: State): Generator<Line> {
+  switch (action.kind) {
+    case 'enter':
+      yield ofPhase(action.phase);
+      return;
+    case 'fork': {
+      const worker = state.workers.get(action.slot);
+      if (worker) yield { level: 'debug', text: messages.starting(worker.registration) };
+      return;
+    }
+    case 'forget': {
+      const worker = state.workers.get(action.slot);
+      if (worker) yield { level: 'debug', text: messages.unregistering(worker.registration) };
+      return;
+    }
+    case 'end-worker': {
+      const standing = state.workers.get(action.slot)?.standing;
+      // The first word is no news; that it had to be said again is.
+      if (standing?.kind === 'stopping') {
+        yield { level: 'warn', text: messages.killing(action.signal, [standing.pid]) };
+      }
+      return;
+    }
+    case 'reset-memory':
+      yield { level: 'info', text: messages.reinitializing };
+      return;
+    case 'reload':
+      yield { level: 'info', text: messages.reloading };
+      return;
+    case 'start-launcher':
+    case 'start-server':
+    case 'end-server':
+    case 'finish':
+      return;
+    default:
+      return unreachable(action);
+  }
+}
+
+function ofPhase(phase: Phase): Line {
+  if (phase === 'HOT_STANDBY' || phase === 'RUN') {
+    return { level: 'info', text: messages.readyIn(phase) };
+  }
+  if (phase === 'STOP_BACKENDS') return { level: 'info', text: messages.abortingWorkers };
+  return { level: 'debug', text: `phase is now ${phase}` };
+}

@@ -1,0 +1,161 @@
+// run-worker.ts: the life of one worker process, from its first JavaScript to its exit.
+//
+// The steps are those of BackgroundWorkerMain, numbered, each with its reason. Both kinds of child
+// come through here: the fork of the launcher, and the freshly exec'ed node.
+
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { importModule } from '../fork/import-module.ts';
+import type { PreloadRegistry } from '../fork/preload.ts';
+import { DEATH_DESCRIPTOR, type WorkerStart } from '../fork/travel.ts';
+import { createLogger, type Logger, type LogOptions } from '../log.ts';
+import * as messages from '../messages.ts';
+import { type Body, isAttached, type WorkerMain } from '../model/registration.ts';
+import { unreachable } from '../model/standing.ts';
+import { type MainArea, native } from '../native.ts';
+import { BackgroundWorker } from './background-worker.ts';
+import { leaveByExitNow } from './leave.ts';
+import { installDefaults } from './signals.ts';
+
+export interface WorkerEnvironment {
+  readonly start: WorkerStart;
+  readonly registry: PreloadRegistry;
+  /** Mapped if the worker asked for shared memory. */
+  readonly area: MainArea | null;
+  readonly log: LogOptions;
+}
+
+/** Exit codes by PostgreSQL's rule: 0 done, 1 failed and to be tried again. */
+const DONE = 0;
+const FAILED = 1;
+
+/** Returns when main()'s synchronous part is over; the process leaves by itself later. */
+export function runWorker({ start, registry, area, log }: WorkerEnvironment): void {
+  const { registration, slot } = start;
+  const attached = isAttached(registration) ? area : null;
+
+  // 1. The exit path first: from here on nothing may end in node's own.
+  leaveByExitNow(() => attached?.detach(slot));
+  // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
+  attached?.attach(slot);
+  // 3. The name, for ps.
+  process.title = `bgworker: ${registration.name}`;
+  // 4. The worker's view of itself, and what becomes of errors that it does not catch.
+  const worker = new BackgroundWorker(start, () => createLogger(log, registration.name));
+  process.on('uncaughtException', (error) => {
+    // A handler of the worker's own has the last word.
+    if (process.listenerCount('uncaughtException') === 1) fail(worker.log, start, error);
+  });
+  // 5. The end of the postmaster.
+  watchPostmaster(worker);
+  // 6. main(). Signals are blocked until its synchronous part is over.
+  const body = startBody(registration.body, start, registry, worker);
+  body.started.then(
+    () => {
+      installDefaults(() => {
+        worker.log.fatal(messages.terminatedByAdministrator(registration));
+        process.exit(FAILED);
+      });
+      native.unblockSignals();
+    },
+    () => {}, // Its failure is handled below.
+  );
+  body.finished.then(
+    (code) => process.exit(code),
+    (error: unknown) => fail(worker.log, start, error),
+  );
+}
+
+interface RunningBody {
+  /** main()'s synchronous part is over. */
+  readonly started: Promise<void>;
+  /** The exit code that its return stands for. */
+  readonly finished: Promise<number>;
+}
+
+function startBody(
+  body: Body,
+  start: WorkerStart,
+  registry: PreloadRegistry,
+  worker: BackgroundWorker,
+): RunningBody {
+  const arg = start.staticIndex === null ? undefined : registry.argOf(start.staticIndex);
+  switch (body.kind) {
+    case 'closure':
+      return call(registry.mainOf(start.staticIndex), worker, arg);
+    case 'module': {
+      const loaded = loadFunction(body);
+      const running = loaded.then((main) => call(main, worker, arg));
+      return {
+        started: running.then(({ started }) => started),
+        finished: running.then(({ finished }) => finished),
+      };
+    }
+    case 'native':
+      return callNative(body, worker, arg);
+    case 'exec':
+      // The launcher replaces the process before any JavaScript runs.
+      throw new Error('an exec body is not run by node');
+    default:
+      return unreachable(body);
+  }
+}
+
+function call(main: WorkerMain, worker: BackgroundWorker, arg: unknown): RunningBody {
+  try {
+    const finished = Promise.resolve(main(worker, arg)).then(() => DONE);
+    return { started: Promise.resolve(), finished };
+  } catch (error) {
+    const failed = Promise.reject(error);
+    return { started: failed, finished: failed };
+  }
+}
+
+async function loadFunction(body: Extract<Body, { kind: 'module' }>): Promise<WorkerMain> {
+  const loaded = await importModule(asUrl(body.module));
+  const found = loaded[body.function];
+  if (typeof found === 'function') return found as WorkerMain;
+  throw new Error(messages.functionMissing(body.module, body.function, Object.keys(loaded)));
+}
+
+function asUrl(module: string): string {
+  return module.startsWith('/') ? pathToFileURL(module).href : module;
+}
+
+/** A C function has the thread to itself; signals stay blocked but inside its own wait. */
+function callNative(
+  body: Extract<Body, { kind: 'native' }>,
+  worker: BackgroundWorker,
+  arg: unknown,
+): RunningBody {
+  const { library } = body;
+  try {
+    const code = native.runNativeWorker({
+      library: library.startsWith('file:') ? fileURLToPath(library) : library,
+      function: body.function,
+      name: worker.name,
+      arg: arg instanceof Uint8Array ? arg : Buffer.from(JSON.stringify(arg) ?? ''),
+      deathDescriptor: DEATH_DESCRIPTOR,
+    });
+    return { started: Promise.resolve(), finished: Promise.resolve(code) };
+  } catch (error) {
+    const failed = Promise.reject(error);
+    return { started: failed, finished: failed };
+  }
+}
+
+/** An uncaught error is logged and is exit 1: started again after the restart interval. */
+function fail(log: Logger, { registration }: WorkerStart, error: unknown): void {
+  log.error({ err: error }, messages.workerFailed(registration, error));
+  process.exit(FAILED);
+}
+
+/**
+ * The end of the pipe that only the postmaster holds. A worker that waits on its latch is told and
+ * has until the launcher's patience ends (500 ms) to leave by itself; another one leaves at once.
+ */
+function watchPostmaster(worker: BackgroundWorker): void {
+  const watcher = new native.DescriptorWatcher(DEATH_DESCRIPTOR, () => {
+    watcher.close();
+    if (!worker.latch.orphan()) process.exit(FAILED);
+  });
+}

@@ -1,0 +1,109 @@
+// end.ts: who is to be told to end, how strongly, and when more strongly.
+//
+// The demand on a child follows from the state; its standing says what it was told already. It is
+// signalled when the demand is stronger than that, or when it was given its time and is still here.
+
+import type { Action } from '../model/action.ts';
+import { isNormal } from '../model/phase.ts';
+import { isAttached } from '../model/registration.ts';
+import {
+  ENDING_SIGNALS,
+  type EndingSignal,
+  type Instant,
+  SERVER_SIGNALS,
+  type ServerSignal,
+} from '../model/standing.ts';
+import type { State, Worker } from '../model/state.ts';
+
+export function* endWorkers(state: State, now: Instant): Generator<Action> {
+  for (const worker of state.workers.values()) {
+    const signal = signalForWorker(state, worker, now);
+    if (signal !== null) yield { kind: 'end-worker', slot: worker.slot, signal };
+  }
+}
+
+export function* endServer(state: State, now: Instant): Generator<Action> {
+  const signal = signalForServer(state, now);
+  if (signal !== null) yield { kind: 'end-server', signal };
+}
+
+/** When a child that was told to end is told so more strongly; null: nobody is, by time alone. */
+export function nextStrongerAt(state: State): Instant | null {
+  let next = Number.POSITIVE_INFINITY;
+  for (const worker of state.workers.values()) next = Math.min(next, workerStrongerAt(state, worker));
+  next = Math.min(next, serverStrongerAt(state));
+  return Number.isFinite(next) ? next : null;
+}
+
+/** What this worker must have been told by now; null: it may go on. */
+export function demandOnWorker(state: State, worker: Worker): EndingSignal | null {
+  const { shutdown, crash } = state;
+  if (shutdown?.mode === 'immediate') return 'SIGQUIT';
+  const isOfTheCrash =
+    shutdown !== null || state.launcher.kind === 'absent' || isAttached(worker.registration);
+  if (crash.kind === 'ending' && isOfTheCrash) return 'SIGQUIT';
+  return shutdown !== null || worker.terminated ? 'SIGTERM' : null;
+}
+
+function signalForWorker(state: State, worker: Worker, now: Instant): EndingSignal | null {
+  const { standing } = worker;
+  if (standing.kind !== 'running' && standing.kind !== 'stopping') return null;
+  const demand = demandOnWorker(state, worker);
+  if (standing.kind === 'running') return demand;
+  if (demand !== null && isStronger(ENDING_SIGNALS, demand, standing.told)) return demand;
+  return workerStrongerAt(state, worker) <= now ? after(ENDING_SIGNALS, standing.told) : null;
+}
+
+function workerStrongerAt(state: State, { standing }: Worker): Instant {
+  if (standing.kind !== 'stopping') return Number.POSITIVE_INFINITY;
+  switch (standing.told) {
+    case 'SIGTERM':
+      // Only a shutdown is in a hurry; a terminated worker takes the time it needs, as in PostgreSQL.
+      return state.shutdown === null
+        ? Number.POSITIVE_INFINITY
+        : Math.max(standing.toldAt, state.shutdown.since) + state.limits.shutdownMs;
+    case 'SIGQUIT':
+      return standing.toldAt + state.limits.quitMs;
+    case 'SIGKILL':
+      return Number.POSITIVE_INFINITY;
+  }
+}
+
+function demandOnServer(state: State): ServerSignal | null {
+  if (state.shutdown?.mode === 'immediate') return 'SIGQUIT';
+  if (state.phase === 'WAIT_XLOG_SHUTDOWN') return 'SIGINT';
+  // Its parent is dead, and it was told so by the kernel; what is left is to be patient with it.
+  if (state.crash.kind === 'ending' && state.launcher.kind === 'absent') return 'SIGINT';
+  // Still being prepared: nobody can be connected to it, so there is no order to keep.
+  return state.shutdown !== null && state.server.kind === 'starting' ? 'SIGINT' : null;
+}
+
+function signalForServer(state: State, now: Instant): ServerSignal | null {
+  const { server } = state;
+  const demand = demandOnServer(state);
+  switch (server.kind) {
+    case 'none':
+      return null;
+    case 'due':
+      return state.shutdown !== null && !isNormal(state.phase) ? demand : null;
+    case 'starting':
+    case 'running':
+      return demand;
+    case 'stopping':
+      if (demand !== null && isStronger(SERVER_SIGNALS, demand, server.told)) return demand;
+      return serverStrongerAt(state) <= now ? after(SERVER_SIGNALS, server.told) : null;
+  }
+}
+
+function serverStrongerAt({ server, limits }: State): Instant {
+  if (server.kind !== 'stopping' || server.told === 'SIGKILL') return Number.POSITIVE_INFINITY;
+  return server.toldAt + (server.told === 'SIGINT' ? limits.shutdownMs : limits.quitMs);
+}
+
+function isStronger<S extends string>(scale: readonly S[], one: S, other: S): boolean {
+  return scale.indexOf(one) > scale.indexOf(other);
+}
+
+function after<S extends string>(scale: readonly S[], signal: S): S | null {
+  return scale[scale.indexOf(signal) + 1] ?? null;
+}

@@ -1,0 +1,47 @@
+#include "addon/descriptor_verbs.h"
+
+#include <csignal>
+
+#include "addon/convert.h"
+#include "core/ipc/socket_pair.h"
+#include "core/proc/process.h"
+
+namespace bgworker {
+namespace {
+
+Napi::Value pairArray(Napi::Env env, Result<DescriptorPair> pair) {
+  if (!pair.ok()) return throwSystemError(env, pair.error());
+  return descriptorArray(env, {pair.value().first.release(), pair.value().second.release()});
+}
+
+Napi::Value channelPair(const Napi::CallbackInfo& info) {
+  return pairArray(info.Env(), makeSocketPair());
+}
+
+Napi::Value pipeVerb(const Napi::CallbackInfo& info) { return pairArray(info.Env(), makePipe()); }
+
+Napi::Value sendSignalVerb(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> pidfd = readDescriptor(info[0], "pidfd");
+  if (!pidfd.has_value()) return env.Undefined();
+  std::optional<int64_t> signal = readInteger(info[1], "signal", 0, SIGRTMAX);
+  if (!signal.has_value()) return env.Undefined();
+  std::string to = info[2].IsString() ? info[2].As<Napi::String>().Utf8Value() : "";
+  if (to != "process" && to != "group") {
+    return throwTypeError(env, "to must be 'process' or 'group'");
+  }
+  SignalTarget target = to == "group" ? SignalTarget::group : SignalTarget::process;
+  Result<bool> sent = sendSignal(*pidfd, static_cast<int>(*signal), target);
+  if (!sent.ok()) return throwSystemError(env, sent.error());
+  return Napi::Boolean::New(env, sent.value());
+}
+
+}  // namespace
+
+void defineDescriptorVerbs(Napi::Env env, Napi::Object exports) {
+  exports.Set("channelPair", Napi::Function::New(env, channelPair, "channelPair"));
+  exports.Set("pipe", Napi::Function::New(env, pipeVerb, "pipe"));
+  exports.Set("sendSignal", Napi::Function::New(env, sendSignalVerb, "sendSignal"));
+}
+
+}  // namespace bgworker

@@ -1,0 +1,103 @@
+#include "addon/launcher_verbs.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "addon/convert.h"
+#include "addon/main_area.h"
+#include "addon/node_fork.h"
+#include "core/ipc/inbox.h"
+#include "core/ipc/packet.h"
+#include "core/proc/launcher.h"
+#include "core/proc/process.h"
+
+namespace bgworker {
+namespace {
+
+Napi::Value startSessionVerb(const Napi::CallbackInfo& info) {
+  return throwIfFailed(info.Env(), startSession());
+}
+
+Napi::Value setParentDeathSignalVerb(const Napi::CallbackInfo& info) {
+  std::optional<int64_t> signal = readInteger(info[0], "signal", 0, SIGRTMAX);
+  if (!signal.has_value()) return info.Env().Undefined();
+  return throwIfFailed(info.Env(), setParentDeathSignal(static_cast<int>(*signal)));
+}
+
+Napi::Value sendNote(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
+  if (!descriptor.has_value()) return env.Undefined();
+  std::optional<std::span<const uint8_t>> body = readBytes(info[1], "body");
+  if (!body.has_value()) return env.Undefined();
+  Result<SendOutcome> outcome = sendMessage(*descriptor, {MessageKind::note, 0, 0, *body, {}});
+  if (!outcome.ok()) return throwSystemError(env, outcome.error());
+  if (outcome.value() == SendOutcome::peerGone) return throwSystemError(env, {"sendmsg", EPIPE});
+  return env.Undefined();
+}
+
+Napi::Value receiveNote(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
+  if (!descriptor.has_value()) return env.Undefined();
+  Inbox inbox(Direction::toLauncher);
+  Result<ReceiveOutcome> outcome = inbox.receive(*descriptor, Blocking::yes);
+  if (!outcome.ok()) return throwSystemError(env, outcome.error());
+  if (outcome.value() == ReceiveOutcome::peerGone) return env.Null();
+  if (outcome.value() == ReceiveOutcome::descriptorsLost) {
+    return throwSystemError(env, {"recvmsg", EMFILE});
+  }
+  // Before its loop the launcher cannot serve anything else.
+  if (inbox.header().kind != MessageKind::note) return throwSystemError(env, {"recvmsg", EPROTO});
+  Result<std::vector<uint8_t>> body = inbox.copyBody();
+  if (!body.ok()) return throwSystemError(env, body.error());
+  return Napi::Buffer<uint8_t>::Copy(env, body.value().data(), body.value().size());
+}
+
+Napi::Value launcherLoop(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> control = readDescriptor(info[0], "controlDescriptor");
+  if (!control.has_value()) return env.Undefined();
+  MainArea* area = nullptr;
+  if (!info[1].IsNull()) {
+    MainAreaObject* object = MainAreaObject::from(info[1]);
+    if (object == nullptr) return env.Undefined();
+    area = object->core();
+  }
+  Result<ForkedChild> child = runLauncher(*control, area, nodeForkHooks(env));
+  if (!child.ok()) return throwSystemError(env, child.error());
+  // From here on this is the child.
+  ForkedChild& found = child.value();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("childId", Napi::Number::New(env, found.childId));
+  // Its own: process.pid is still the launcher's.
+  object.Set("pid", Napi::Number::New(env, getpid()));
+  object.Set("payload",
+             Napi::Buffer<uint8_t>::Copy(env, found.payload.data(), found.payload.size()));
+  object.Set("descriptors", descriptorArray(env, found.descriptors));
+  return object;
+}
+
+Napi::Value rawForkNs(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Status prepared = prepareNodeForks();
+  if (!prepared.ok()) return throwSystemError(env, prepared.error());
+  Result<int64_t> elapsedNs = measureRawFork();
+  if (!elapsedNs.ok()) return throwSystemError(env, elapsedNs.error());
+  return Napi::Number::New(env, static_cast<double>(elapsedNs.value()));
+}
+
+}  // namespace
+
+void defineLauncherVerbs(Napi::Env env, Napi::Object exports) {
+  exports.Set("startSession", Napi::Function::New(env, startSessionVerb, "startSession"));
+  exports.Set("setParentDeathSignal",
+              Napi::Function::New(env, setParentDeathSignalVerb, "setParentDeathSignal"));
+  exports.Set("sendNote", Napi::Function::New(env, sendNote, "sendNote"));
+  exports.Set("receiveNote", Napi::Function::New(env, receiveNote, "receiveNote"));
+  exports.Set("launcherLoop", Napi::Function::New(env, launcherLoop, "launcherLoop"));
+  exports.Set("rawForkNs", Napi::Function::New(env, rawForkNs, "rawForkNs"));
+}
+
+}  // namespace bgworker
