@@ -14,7 +14,14 @@
         "<!@(node -p \"require('node:fs').readdirSync('native', { recursive: true }).filter((file) => /^(core|addon).*[.]cc$/.test(file)).sort().map((file) => 'native/' + file).join(' ')\")"
       ],
       "include_dirs": ["native", "<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      # SWALLOW: an environment that ends runs its loop once more, and a descriptor that is readable
+      # then calls back where no JavaScript may run. Without it, that aborts the process.
+      "defines": [
+        "NAPI_VERSION=9",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+        "_GNU_SOURCE"
+      ],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-Wno-unused-parameter", "-fexceptions"],
       "cflags_cc": [
         "-std=c++20",

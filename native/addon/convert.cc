@@ -75,8 +75,7 @@ std::optional<int> readDescriptor(const Napi::Value& value, const char* name) {
 }
 
 std::optional<std::span<const uint8_t>> readBytes(const Napi::Value& value, const char* name) {
-  if (!value.IsTypedArray() ||
-      value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     throwTypeError(value.Env(), (std::string(name) + " must be a Uint8Array").c_str());
     return std::nullopt;
   }

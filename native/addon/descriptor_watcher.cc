@@ -7,9 +7,9 @@
 namespace bgworker {
 
 void DescriptorWatcher::define(Napi::Env env, Napi::Object exports) {
-  exports.Set("DescriptorWatcher",
-              DefineClass(env, "DescriptorWatcher",
-                          {InstanceMethod("close", &DescriptorWatcher::close)}));
+  exports.Set(
+      "DescriptorWatcher",
+      DefineClass(env, "DescriptorWatcher", {InstanceMethod("close", &DescriptorWatcher::close)}));
 }
 
 DescriptorWatcher::DescriptorWatcher(const Napi::CallbackInfo& info)

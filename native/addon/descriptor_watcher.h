@@ -1,4 +1,7 @@
 // descriptor_watcher.h: DescriptorWatcher of lib/native.ts.
+//
+// Once per turn of the loop, as long as the descriptor is ready: an end of file stays ready for
+// ever, so a callback either reads what there is or closes the watcher.
 
 #pragma once
 

@@ -80,8 +80,7 @@ Napi::Value LauncherChannel::exec(const Napi::CallbackInfo& info) {
   if (!childId.has_value()) return env.Undefined();
   std::optional<EncodedExecRequest> request = readExecRequest(info[1]);
   if (!request.has_value()) return env.Undefined();
-  return post(env,
-              {MessageKind::exec, *childId, 0, request->body.bytes(), request->descriptors});
+  return post(env, {MessageKind::exec, *childId, 0, request->body.bytes(), request->descriptors});
 }
 
 Napi::Value LauncherChannel::replaceArea(const Napi::CallbackInfo& info) {

@@ -55,8 +55,7 @@ MainAreaObject* MainAreaObject::from(const Napi::Value& value) {
 
 Napi::Value MainAreaObject::wrap(Napi::Env env, MainArea area) {
   // The constructor moves out of the local variable before New() returns.
-  return env.GetInstanceData<Instance>()->mainArea.New(
-      {Napi::External<MainArea>::New(env, &area)});
+  return env.GetInstanceData<Instance>()->mainArea.New({Napi::External<MainArea>::New(env, &area)});
 }
 
 Napi::Value MainAreaObject::create(const Napi::CallbackInfo& info) {
@@ -93,8 +92,7 @@ Napi::Value MainAreaObject::publish(const Napi::CallbackInfo& info) {
   uint64_t generation = 0;
   if (info[1].IsBigInt()) generation = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
   if (!lossless) return throwTypeError(env, "generation must be a bigint from 0 to 2^64 - 1");
-  std::optional<int64_t> pid =
-      readInteger(info[2], "pid", -1, std::numeric_limits<int32_t>::max());
+  std::optional<int64_t> pid = readInteger(info[2], "pid", -1, std::numeric_limits<int32_t>::max());
   if (!pid.has_value()) return env.Undefined();
   area_->publish(*slot, generation, static_cast<int32_t>(*pid));
   return env.Undefined();

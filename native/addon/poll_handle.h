@@ -28,8 +28,7 @@ class PollOwner {
 class PollHandle {
  public:
   /** A libuv error in `error` and null if the descriptor cannot be watched. */
-  static PollHandle* start(Napi::Env env, int descriptor, int events, PollOwner* owner,
-                           int& error);
+  static PollHandle* start(Napi::Env env, int descriptor, int events, PollOwner* owner, int& error);
 
   void setEvents(int events);
   void unreference();

@@ -41,8 +41,8 @@ std::optional<bgworker_main_function> loadFunction(Napi::Env env, const std::str
   // Never unloaded: the worker's process ends soon after the function does.
   auto* handle = new uv_lib_t;
   void* symbol = nullptr;
-  if (uv_dlopen(library.c_str(), handle) == 0 &&
-      uv_dlsym(handle, function.c_str(), &symbol) == 0 && symbol != nullptr) {
+  if (uv_dlopen(library.c_str(), handle) == 0 && uv_dlsym(handle, function.c_str(), &symbol) == 0 &&
+      symbol != nullptr) {
     return reinterpret_cast<bgworker_main_function>(symbol);
   }
   Napi::Error error = Napi::Error::New(env, uv_dlerror(handle));
@@ -75,8 +75,7 @@ Napi::Value runNativeWorker(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void defineWorkerVerbs(Napi::Env env, Napi::Object exports) {
-  exports.Set("enterExecedChild",
-              Napi::Function::New(env, enterExecedChild, "enterExecedChild"));
+  exports.Set("enterExecedChild", Napi::Function::New(env, enterExecedChild, "enterExecedChild"));
   exports.Set("unblockSignals", Napi::Function::New(env, unblockSignalsVerb, "unblockSignals"));
   exports.Set("blockSignals", Napi::Function::New(env, blockSignalsVerb, "blockSignals"));
   exports.Set("exitNow", Napi::Function::New(env, exitNow, "exitNow"));

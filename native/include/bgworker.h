@@ -34,9 +34,9 @@ extern "C" {
 #define BGWORKER_API_VERSION 1
 
 enum {
-  BGWORKER_TIMEOUT = 1,          /* the time is over */
-  BGWORKER_SIGNALLED = 2,        /* a signal came: look at the requests */
-  BGWORKER_POSTMASTER_DEATH = 4  /* the postmaster is gone: return soon */
+  BGWORKER_TIMEOUT = 1,         /* the time is over */
+  BGWORKER_SIGNALLED = 2,       /* a signal came: look at the requests */
+  BGWORKER_POSTMASTER_DEATH = 4 /* the postmaster is gone: return soon */
 };
 
 struct bgworker_context; /* opaque */
@@ -46,22 +46,22 @@ struct bgworker_api {
   uint32_t version; /* BGWORKER_API_VERSION of the bgworker that calls */
 
   /* The name under which the worker was registered. */
-  const char *(*name)(struct bgworker_context *context);
+  const char* (*name)(struct bgworker_context* context);
   /* The bytes that its registration gave it; valid while the function runs. */
-  const void *(*arg)(struct bgworker_context *context, size_t *bytes);
+  const void* (*arg)(struct bgworker_context* context, size_t* bytes);
   /* One line, without its newline, to the log. */
-  void (*log)(struct bgworker_context *context, const char *line);
+  void (*log)(struct bgworker_context* context, const char* line);
   /* Has SIGTERM come? Stays true. */
-  int (*shutdown_requested)(struct bgworker_context *context);
+  int (*shutdown_requested)(struct bgworker_context* context);
   /* Has SIGHUP come since the last time this was asked? */
-  int (*reload_requested)(struct bgworker_context *context);
+  int (*reload_requested)(struct bgworker_context* context);
   /* Sleeps until one of the three happens; returns their bits. Negative: no time limit. */
-  unsigned (*wait)(struct bgworker_context *context, int64_t timeout_ms);
+  unsigned (*wait)(struct bgworker_context* context, int64_t timeout_ms);
 };
 
 /* What a native worker exports, under any name. */
-typedef int (*bgworker_main_function)(const struct bgworker_api *api,
-                                      struct bgworker_context *context);
+typedef int (*bgworker_main_function)(const struct bgworker_api* api,
+                                      struct bgworker_context* context);
 
 #ifdef __cplusplus
 }

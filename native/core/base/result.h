@@ -40,8 +40,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}   // NOLINT: implicit, so that `return value` works.
-  Result(SystemError error) : error_(error) {}    // NOLINT: the same for errors.
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit, so that `return value` works.
+  Result(SystemError error) : error_(error) {}   // NOLINT: the same for errors.
 
   bool ok() const { return value_.has_value(); }
   T& value() {

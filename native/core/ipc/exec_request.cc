@@ -1,7 +1,7 @@
 #include "core/ipc/exec_request.h"
 
-#include <csignal>
 #include <bitset>
+#include <csignal>
 
 namespace bgworker {
 namespace {

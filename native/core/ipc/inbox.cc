@@ -29,8 +29,7 @@ void collectDescriptors(msghdr& message, std::vector<Descriptor>& descriptors) {
 
 }  // namespace
 
-Inbox::Inbox(Direction direction)
-    : direction_(direction), buffer_(new uint8_t[kInlineBodyBytes]) {}
+Inbox::Inbox(Direction direction) : direction_(direction), buffer_(new uint8_t[kInlineBodyBytes]) {}
 
 void Inbox::clear() {
   bodyFile_.reset();

@@ -58,7 +58,7 @@ Status placeDescriptors(const ExecRequest& request, const std::vector<Descriptor
 Status applyLimits(const ExecRequest& request) {
   for (const ResourceLimit& limit : request.limits) {
     rlimit64 value{limit.soft == kNoLimit ? RLIM64_INFINITY : limit.soft,
-                 limit.hard == kNoLimit ? RLIM64_INFINITY : limit.hard};
+                   limit.hard == kNoLimit ? RLIM64_INFINITY : limit.hard};
     // By number: the type of setrlimit's first parameter differs between C libraries.
     if (syscall(SYS_prlimit64, 0, limit.resource, &value, nullptr) < 0) {
       return lastError("setrlimit");
@@ -105,7 +105,8 @@ Status becomeUser(const ExecRequest& request) {
   if (!dying.ok()) giveUp(reportEnd, dying.error());
   if (getppid() != launcherPid) _exit(kExecFailedExitCode);
 
-  // 7. A program expects default dispositions and no blocked signals; both survive an exec.
+  // 7. A program expects no blocked signals, and none ignored by a choice of the launcher's; both
+  //    would survive an exec.
   resetSignals();
 
   // 8. PATH is taken from the program's own environment, hence `environ` first.

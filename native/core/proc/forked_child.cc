@@ -42,8 +42,7 @@ void enterForkedChild(const ChildEntry& entry) {
 
   // 3. The control socket, the epoll set and the pidfds of the siblings are the launcher's. A
   //    child that kept the socket would hide the launcher's death from the postmaster.
-  Status closed =
-      closeOthers(entry.firstPrivate, keptAbove(entry.firstPrivate, entry.requested));
+  Status closed = closeOthers(entry.firstPrivate, keptAbove(entry.firstPrivate, entry.requested));
   PM_ASSERT(closed.ok(), "the launcher checked at its entry that close_range works");
 
   // 4. A worker that did not ask for shared memory must not be able to harm it. The descriptor

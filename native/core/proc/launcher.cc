@@ -29,8 +29,7 @@ Result<int> highestDescriptor() {
 
 }  // namespace
 
-Result<ForkedChild> runLauncher(int controlDescriptor, MainArea* area,
-                                const LauncherHooks& hooks) {
+Result<ForkedChild> runLauncher(int controlDescriptor, MainArea* area, const LauncherHooks& hooks) {
   auto* loop = new LauncherLoop(Descriptor(controlDescriptor), area, hooks);
   Status entered = loop->enter();
   if (!entered.ok()) {

@@ -74,7 +74,7 @@ unsigned waitForEvents(bgworker_context* context, int64_t timeoutMs) {
 }
 
 const bgworker_api kApi = {
-    sizeof(bgworker_api), BGWORKER_API_VERSION, nameOf,           argOf, logLine,
+    sizeof(bgworker_api), BGWORKER_API_VERSION, nameOf,        argOf, logLine,
     isShutdownRequested,  takeReloadRequest,    waitForEvents,
 };
 

@@ -26,7 +26,10 @@ void installQuitHandler();
 /** Writing to a peer that left is an error value, not a death. */
 void ignoreBrokenPipes();
 
-/** For a program about to be exec'ed: what handlers and ignored signals it must not inherit. */
+/**
+ * For a program about to be exec'ed: default dispositions, nothing blocked. SIGHUP alone is ignored
+ * until the program installs a handler, because a reload goes to every child.
+ */
 void resetSignals();
 
 }  // namespace bgworker

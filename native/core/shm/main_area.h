@@ -49,10 +49,10 @@ inline constexpr uint32_t kMaxSlotCount = 262143;
 inline constexpr size_t kCacheLineBytes = 64;
 
 struct alignas(kCacheLineBytes) MainAreaHeader {
-  uint64_t magic;       /* written once by create() */
-  uint32_t version;     /* written once by create() */
-  uint32_t slotCount;   /* written once by create(); checked by map(), then never read again */
-  uint64_t totalBytes;  /* written once by create() */
+  uint64_t magic;      /* written once by create() */
+  uint32_t version;    /* written once by create() */
+  uint32_t slotCount;  /* written once by create(); checked by map(), then never read again */
+  uint64_t totalBytes; /* written once by create() */
 };
 static_assert(sizeof(MainAreaHeader) == 64, "the layout is a contract between processes");
 

@@ -77,8 +77,8 @@ Result<size_t> sealedSize(int descriptor, Sealing sealing) {
 Status readWhole(int descriptor, std::span<uint8_t> target) {
   size_t done = 0;
   while (done < target.size()) {
-    ssize_t got = pread(descriptor, target.data() + done, target.size() - done,
-                        static_cast<off_t>(done));
+    ssize_t got =
+        pread(descriptor, target.data() + done, target.size() - done, static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return lastError("pread");
     if (got == 0) return SystemError{"pread", EIO};
