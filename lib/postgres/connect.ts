@@ -201,6 +201,8 @@ class Deadline {
     this.#timer = milliseconds === null ? null : setTimeout(over, milliseconds);
     this.#caller = caller;
     this.#onCaller = () => this.#controller.abort(caller?.reason);
+    // It may have aborted since the last look, while an address was looked up.
+    if (caller?.aborted === true) this.#onCaller();
     caller?.addEventListener('abort', this.#onCaller, { once: true });
   }
 

@@ -8,7 +8,6 @@ export {
 } from './environment.ts';
 export type { ConninfoOptions, Keyword } from './keywords.ts';
 export { type ConninfoOverrides, overrideConninfo, parseConninfo } from './parse.ts';
-export { type Redirection, redirect } from './redirect.ts';
 export { resolveConninfo } from './resolve.ts';
 export {
   type ConnectionTarget,
