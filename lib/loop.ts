@@ -54,14 +54,23 @@ export class ServerLoop {
     if (this.#alarm !== null) clearTimeout(this.#alarm);
     this.#alarm = null;
 
-    for (const { at, event } of this.#queue.splice(0)) this.#apply(event, at);
-    const { actions, wakeAt } = plan(this.#state, performance.now());
-    for (const action of actions) {
-      this.#hooks.perform(action, this.#state);
-      this.#apply({ kind: 'done', action }, performance.now());
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        this.#apply(next.event, next.at);
+      }
+      const { actions, wakeAt } = plan(this.#state, performance.now());
+      for (const action of actions) {
+        this.#hooks.perform(action, this.#state);
+        this.#apply({ kind: 'done', action }, performance.now());
+      }
+      if (actions.length > 0) this.wake();
+      else if (wakeAt !== null) this.#sleepUntil(wakeAt);
+    } catch (error) {
+      // A listener of the user's threw, and what becomes of that is the user's affair. What was not
+      // looked at yet is looked at on the next turn.
+      this.wake();
+      throw error;
     }
-    if (actions.length > 0) this.wake();
-    else if (wakeAt !== null) this.#sleepUntil(wakeAt);
   }
 
   #apply(event: Event, at: Instant): void {

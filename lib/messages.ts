@@ -38,6 +38,9 @@ export function oneBody(given: readonly string[]): string {
     : `must have one of main, module, exec and native, not ${given.join(' and ')}`;
 }
 
+export const functionNeedsModule =
+  'is the name of a function of a module, and there is no module; give module, or leave function out';
+
 export const databaseNeedsSharedMemory =
   'must include SHMEM_ACCESS for BACKEND_DATABASE_CONNECTION: whoever crashes in a transaction takes the others down';
 
@@ -80,6 +83,9 @@ export function launcherDied(how: string): string {
   return `the launcher ended before it was ready (${how}); its own words are above this line`;
 }
 
+export const launcherSilent =
+  'the launcher process does not answer any more; issuing SIGKILL to it, and its children end with it';
+
 export function launcherLost(how: string): string {
   return `launcher process was lost (${how}); its children end with it`;
 }
@@ -98,11 +104,7 @@ export function declaredExec(modules: readonly string[]): string {
 
 // A worker's life.
 
-export function functionMissing(
-  module: string,
-  name: string,
-  exported: readonly string[],
-): string {
+export function functionMissing(module: string, name: string, exported: readonly string[]): string {
   return `module ${module} has no function "${name}"; it exports ${exported.join(', ') || 'nothing'}`;
 }
 
@@ -206,6 +208,9 @@ export function flagMissing(name: string): string {
 export function noDatabaseFollowed(name: string): string {
   return `background worker "${name}": this postmaster has no database; give it the option postgres, or connect with a conninfo of your own`;
 }
+
+export const noDatabaseYet =
+  'this postmaster has no database to connect to: give it the option postgres, and wait for start()';
 
 export function connectedTwice(name: string): string {
   return `background worker "${name}": connect() is once per worker; further connections take a conninfo of their own`;

@@ -17,8 +17,8 @@ export interface Line {
 }
 
 export function report(event: Event, before: State, after: State): Line[] {
-  const lines = [...ofEvent(event, before)];
-  if (before.crash.kind === 'none' && after.crash.kind === 'ending') {
+  const lines = [...ofEvent(event, before, after)];
+  if (beginsCrash(before, after)) {
     lines.push({ level: 'warn', text: messages.terminatingOthers });
   }
   if (before.failure.kind === 'none' && after.failure.kind === 'failed') {
@@ -27,17 +27,18 @@ export function report(event: Event, before: State, after: State): Line[] {
   return lines;
 }
 
-function* ofEvent(event: Event, before: State): Generator<Line> {
+function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
   switch (event.kind) {
     case 'exited': {
-      const worker = before.workers.get(event.slot);
+      const worker = workerOf(event, before);
       if (worker === undefined || !('pid' in worker.standing)) return;
       const text = messages.exited(worker.registration, worker.standing.pid, event.exit);
-      yield { level: isExpected(event.exit, worker, before) ? 'debug' : 'info', text };
+      const isNews = beginsCrash(before, after) || !isExpected(event.exit, worker, before);
+      yield { level: isNews ? 'info' : 'debug', text };
       return;
     }
     case 'fork-failed': {
-      const worker = before.workers.get(event.slot);
+      const worker = workerOf(event, before);
       if (worker === undefined) return;
       const text = messages.forkFailed(worker.registration, event.call, event.why);
       yield { level: 'error', text };
@@ -47,10 +48,13 @@ function* ofEvent(event: Event, before: State): Generator<Line> {
       yield { level: 'debug', text: messages.registering(event.registration) };
       return;
     case 'database':
-      if (event.detail === null) return;
+      // That our own server goes away during a shutdown is no news.
+      if (event.detail === null || before.shutdown !== null) return;
       yield { level: 'info', text: messages.databaseAway(event.state, event.detail) };
       return;
     case 'stop':
+      // An equal or weaker request than the one under way is ignored.
+      if (before.shutdown === after.shutdown) return;
       yield { level: 'info', text: messages.receivedShutdown(event.mode) };
       return;
     case 'done':
@@ -71,6 +75,18 @@ function* ofEvent(event: Event, before: State): Generator<Line> {
     default:
       return unreachable(event);
   }
+}
+
+/** The worker whose present child the event speaks of; of an earlier child there is no news. */
+function workerOf({ slot, child }: { slot: number; child: number }, state: State) {
+  const worker = state.workers.get(slot);
+  if (worker === undefined || !('child' in worker.standing)) return undefined;
+  return worker.standing.child === child ? worker : undefined;
+}
+
+/** Whose exit begins a crash cycle is the reason for all that follows, and always told. */
+function beginsCrash(before: State, after: State): boolean {
+  return before.crash.kind === 'none' && after.crash.kind === 'ending';
 }
 
 /** Done is done, and who was told to end, or went down with somebody else's crash, is no news. */
@@ -107,6 +123,9 @@ function* ofAction(action: Action, state: State): Generator<Line> {
       return;
     case 'reload':
       yield { level: 'info', text: messages.reloading };
+      return;
+    case 'end-launcher':
+      yield { level: 'error', text: messages.launcherSilent };
       return;
     case 'start-launcher':
     case 'start-server':

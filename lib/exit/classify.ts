@@ -13,6 +13,7 @@ export function classify(exit: Exit, registration: Registration): Verdict {
   const { cause } = exit;
   const orderly = cause.kind === 'code' && (cause.code === 0 || cause.code === 1);
   if (isAttached(registration) && !(orderly && exit.cleanDetach)) return 'crash';
-  if (orderly && cause.code === 0) return registration.restartOnExit0 ? 'restart-at-once' : 'retire';
+  if (orderly && cause.code === 0)
+    return registration.restartOnExit0 ? 'restart-at-once' : 'retire';
   return failure;
 }

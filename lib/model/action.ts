@@ -14,6 +14,8 @@ export type Action =
   | { readonly kind: 'fork'; readonly slot: SlotIndex; readonly child: ChildId }
   | { readonly kind: 'end-worker'; readonly slot: SlotIndex; readonly signal: EndingSignal }
   | { readonly kind: 'end-server'; readonly signal: ServerSignal }
+  /** Kill a launcher that does not answer any more; its children die with it. */
+  | { readonly kind: 'end-launcher' }
   /** Pass SIGHUP on to every worker, and read the configuration again. */
   | { readonly kind: 'reload' }
   | { readonly kind: 'enter'; readonly phase: Phase }

@@ -15,12 +15,21 @@ export interface StaticWorker {
 
 export type Event =
   /** The preload modules are loaded; the launcher can fork. */
-  | { readonly kind: 'launcher-ready'; readonly pid: Pid; readonly workers: readonly StaticWorker[] }
+  | {
+      readonly kind: 'launcher-ready';
+      readonly pid: Pid;
+      readonly workers: readonly StaticWorker[];
+    }
   /** It never got that far, and will not when tried again. */
   | { readonly kind: 'launcher-failed'; readonly error: Error }
   /** It was ready and is dead. Its children die with it; each still has its own 'exited'. */
   | { readonly kind: 'launcher-exited' }
-  | { readonly kind: 'forked'; readonly slot: SlotIndex; readonly child: ChildId; readonly pid: Pid }
+  | {
+      readonly kind: 'forked';
+      readonly slot: SlotIndex;
+      readonly child: ChildId;
+      readonly pid: Pid;
+    }
   | {
       readonly kind: 'fork-failed';
       readonly slot: SlotIndex;

@@ -43,6 +43,8 @@ export type LauncherStanding =
   | { readonly kind: 'absent' }
   | { readonly kind: 'starting' }
   | { readonly kind: 'ready'; readonly pid: Pid }
+  /** It did not answer any more and was killed; its end is on the way. */
+  | { readonly kind: 'ending' }
   | { readonly kind: 'failed' };
 
 /** PostgreSQL's own words for a fast and an immediate shutdown, and the end. */

@@ -5,6 +5,7 @@
 
 import type { DatabaseState, Phase } from './phase.ts';
 import type { Registration } from './registration.ts';
+import { SlotMap } from './slot-map.ts';
 import type { ChildId, Instant, LauncherStanding, ServerStanding, Standing } from './standing.ts';
 
 /** Which slot of the main area a worker has. */
@@ -71,7 +72,8 @@ export interface State {
   readonly reloadPending: boolean;
   /** 'done': the last turn has been taken. */
   readonly course: 'on' | 'done';
-  readonly workers: ReadonlyMap<SlotIndex, Worker>;
+  /** In slot order. */
+  readonly workers: SlotMap<Worker>;
   /** The number of the next child; counts up, so an answer to an old request is told apart. */
   readonly nextChild: ChildId;
   /** The generation of the next slot that is filled while it runs; static workers have 0. */
@@ -96,7 +98,7 @@ export function initialState({ limits, follows }: Begin): State {
     database: follows === 'nothing' ? 'primary' : 'unreachable',
     reloadPending: false,
     course: 'on',
-    workers: new Map(),
+    workers: SlotMap.of(),
     nextChild: 1,
     nextGeneration: 1n,
   };

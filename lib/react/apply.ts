@@ -12,10 +12,10 @@ import {
   announceStatic,
   loseRequests,
   register,
+  terminate,
   workerExited,
   workerForked,
   workerNotForked,
-  terminate,
 } from './workers.ts';
 
 export function apply(state: State, { at, event }: Occurrence): State {

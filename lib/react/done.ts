@@ -17,6 +17,8 @@ export function applyDone(state: State, action: Action, at: Instant): State {
       return afterEndWorker(state, action, at);
     case 'end-server':
       return afterEndServer(state, action, at);
+    case 'end-launcher':
+      return { ...state, launcher: { kind: 'ending' } };
     case 'reload':
       return { ...state, reloadPending: false };
     case 'enter':
@@ -59,13 +61,13 @@ function afterEndWorker(state: State, { slot, signal }: Of<'end-worker'>, at: In
 
 function afterEndServer(state: State, { signal }: Of<'end-server'>, at: Instant): State {
   const { server } = state;
-  if (server.kind === 'none' || server.kind === 'due') return { ...state, server: { kind: 'none' } };
+  if (server.kind === 'none' || server.kind === 'due')
+    return { ...state, server: { kind: 'none' } };
   const pid = server.kind === 'starting' ? null : server.pid;
   return { ...state, server: { kind: 'stopping', pid, told: signal, toldAt: at } };
 }
 
 function forget(state: State, slot: number): State {
-  const workers = new Map(state.workers);
-  workers.delete(slot);
-  return { ...state, workers };
+  if (state.workers.get(slot)?.standing.kind !== 'gone') return state;
+  return { ...state, workers: state.workers.without(slot) };
 }

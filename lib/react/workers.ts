@@ -6,7 +6,7 @@
 import { classify } from '../exit/classify.ts';
 import type { Event, StaticWorker } from '../model/event.ts';
 import type { Exit } from '../model/exit.ts';
-import { isAlive, type Instant, type Standing, unreachable } from '../model/standing.ts';
+import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
 import { beginCrash } from './crash.ts';
 
@@ -17,7 +17,7 @@ export function withStanding(state: State, worker: Worker, standing: Standing): 
 }
 
 function withWorker(state: State, worker: Worker): State {
-  return { ...state, workers: new Map(state.workers).set(worker.slot, worker) };
+  return { ...state, workers: state.workers.with(worker.slot, worker) };
 }
 
 /**
@@ -30,11 +30,14 @@ export function announceStatic(
   announced: readonly StaticWorker[],
   at: Instant,
 ): State {
-  const workers = new Map(state.workers);
+  let { workers } = state;
   if (state.phase === 'INIT') {
+    let slot = 0;
     for (const { staticIndex, registration } of announced) {
-      const slot = workers.size;
-      workers.set(slot, {
+      // A dynamic worker may have been there first.
+      while (workers.has(slot)) slot++;
+      if (slot >= state.limits.slotCount) break;
+      workers = workers.with(slot, {
         slot,
         generation: 0n,
         registration,
@@ -45,21 +48,24 @@ export function announceStatic(
     }
     return { ...state, workers };
   }
-  for (const worker of state.workers.values()) {
-    if (worker.staticIndex === null) continue;
-    const again = announced.find((one) => one.staticIndex === worker.staticIndex);
-    workers.set(
-      worker.slot,
-      again?.registration.name === worker.registration.name
-        ? { ...worker, registration: again.registration }
-        : { ...worker, standing: { kind: 'gone', last: null } },
-    );
-  }
+  const byIndex = new Map(announced.map((one) => [one.staticIndex, one]));
+  workers = workers.map((worker) => {
+    if (worker.staticIndex === null) return worker;
+    const again = byIndex.get(worker.staticIndex);
+    return again?.registration.name === worker.registration.name
+      ? { ...worker, registration: again.registration }
+      : { ...worker, standing: { kind: 'gone', last: null } };
+  });
   return { ...state, workers };
 }
 
-/** A dynamic worker. While everything is being stopped it is refused by being gone at once. */
+/**
+ * A dynamic worker. While everything is being stopped it is refused by being gone at once. A slot
+ * that is in use belongs to who has it: a second worker in it would make the first one's process
+ * nobody's.
+ */
 export function register(state: State, event: Of<'registered'>, at: Instant): State {
+  if (state.workers.has(event.slot)) return state;
   const standing: Standing =
     state.shutdown === null ? { kind: 'due', notBefore: at } : { kind: 'gone', last: null };
   return {
@@ -153,14 +159,13 @@ function afterFailure(state: State, worker: Worker, at: Instant, exit: Exit | nu
 
 /** After a crash cycle (ResetBackgroundWorkerCrashTimes): at once, or never. */
 export function resetWorkers(state: State, at: Instant): State {
-  const workers = new Map(state.workers);
-  for (const worker of state.workers.values()) {
-    if (worker.standing.kind !== 'due') continue;
+  const workers = state.workers.map((worker) => {
+    if (worker.standing.kind !== 'due') return worker;
     const never = worker.registration.restartTime === 'never';
-    workers.set(worker.slot, {
+    return {
       ...worker,
       standing: never ? { kind: 'gone', last: null } : { kind: 'due', notBefore: at },
-    });
-  }
+    };
+  });
   return { ...state, workers };
 }

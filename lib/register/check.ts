@@ -11,8 +11,8 @@ import { START_TIMES } from '../model/phase.ts';
 import {
   type Body,
   NAME_MAX_BYTES,
-  type Registration,
   RESTART_TIME_MAX_S,
+  type Registration,
   WORKER_FLAGS,
 } from '../model/registration.ts';
 import { label, oneOf, validate } from './validate.ts';
@@ -20,8 +20,11 @@ import { label, oneOf, validate } from './validate.ts';
 /** BGW_DEFAULT_RESTART_INTERVAL, in seconds. */
 const DEFAULT_RESTART_TIME_S = 60;
 
-/** The longest path or program argument, as everywhere in the kernel (PATH_MAX). */
+/** The longest path, as everywhere in the kernel (PATH_MAX). */
 const PATH_MAX_BYTES = 4096;
+
+/** The system takes a NUL for the end. */
+const NO_NUL_RULE = 'must have no NUL character in it';
 
 const RESTART_RULE = `must be 'never' or a whole number of seconds from 0 to ${RESTART_TIME_MAX_S}`;
 
@@ -36,8 +39,19 @@ const path = (what: string) => {
     v.union([v.string(), v.instance(URL)], rule),
     v.transform(String),
     v.check((text) => text !== '' && Buffer.byteLength(text) <= PATH_MAX_BYTES, rule),
+    v.check((text) => !text.includes('\0'), NO_NUL_RULE),
   );
 };
+
+const argument = v.pipe(
+  v.string('must be a text'),
+  v.check((text) => !text.includes('\0'), NO_NUL_RULE),
+);
+
+/** In the preload module's process it is a function; from there on, what typeof said of it. */
+function isFunction(value: unknown): boolean {
+  return value === 'function' || typeof value === 'function';
+}
 
 const optionsSchema = v.strictObject(
   {
@@ -57,13 +71,12 @@ const optionsSchema = v.strictObject(
     database: v.optional(label(NAME_MAX_BYTES)),
     user: v.optional(label(NAME_MAX_BYTES)),
     arg: v.optional(v.unknown()),
-    /** What typeof said of it where it was given: a function cannot travel. */
-    main: v.optional(v.literal('function', 'must be a function')),
+    main: v.optional(v.custom<unknown>(isFunction, 'must be a function')),
     module: v.optional(path('a file: URL, an absolute path or a package name')),
     function: v.optional(label(NAME_MAX_BYTES)),
     exec: v.optional(
       v.pipe(
-        v.array(v.string('must be a text'), 'must be a list of texts: the program, its arguments'),
+        v.array(argument, 'must be a list of texts: the program, its arguments'),
         v.minLength(1, 'must name a program'),
         v.check((argv) => argv[0] !== '', 'must name a program'),
       ),
@@ -87,8 +100,7 @@ export type Origin =
 
 /** @throws BgworkerError ERR_INVALID_REGISTRATION */
 export function checkRegistration(input: unknown, origin: Origin): Registration {
-  const name = typeof input === 'object' && input !== null ? (input as Options).name : undefined;
-  const subject = messages.registrationSubject(name);
+  const subject = messages.registrationSubject(nameOf(input));
   const options = validate(optionsSchema, input, subject, 'ERR_INVALID_REGISTRATION');
   const refuse = (field: keyof Options, rule: string): never => {
     const sentence = messages.invalidOption(subject, field, rule, options[field]);
@@ -99,13 +111,17 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
   const { flags, startTime } = options;
   const wantsDatabase = flags.includes('BACKEND_DATABASE_CONNECTION');
   const wantsMemory = flags.includes('SHMEM_ACCESS');
+  if (options.function !== undefined && body.kind !== 'module') {
+    refuse('function', messages.functionNeedsModule);
+  }
   // In PostgreSQL's order (§1.3), under the decision that shared memory is optional.
   if (body.kind === 'exec' && flags.length > 0) refuse('flags', messages.execWithoutFlags);
   if (wantsDatabase && !wantsMemory) refuse('flags', messages.databaseNeedsSharedMemory);
   if (startTime === 'PostmasterStart' && (wantsDatabase || wantsMemory)) {
     refuse('startTime', messages.postmasterStartAlone);
   }
-  if (origin.kind === 'dynamic' && body.kind === 'closure') refuse('main', messages.closureIsStatic);
+  if (origin.kind === 'dynamic' && body.kind === 'closure')
+    refuse('main', messages.closureIsStatic);
   if (origin.kind === 'static' && origin.argProblem !== null) {
     refuse('arg', messages.argCannotTravel(origin.argProblem));
   }
@@ -123,12 +139,18 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
   };
 }
 
+/** A name that can stand in a sentence; one that is too long or breaks the line cannot. */
+function nameOf(input: unknown): string | undefined {
+  const name = typeof input === 'object' && input !== null ? (input as Options).name : undefined;
+  return v.is(optionsSchema.entries.name, name) ? name : undefined;
+}
+
 const BODY_FIELDS = ['main', 'module', 'exec', 'native'] as const;
 
 function bodyOf(options: Options, subject: string): Body {
   const given = BODY_FIELDS.filter((field) => options[field] !== undefined);
   if (given.length !== 1) {
-    throw new BgworkerError('ERR_INVALID_REGISTRATION', `${subject} ${messages.oneBody(given)}`);
+    throw new BgworkerError('ERR_INVALID_REGISTRATION', `${subject}: ${messages.oneBody(given)}`);
   }
   if (options.main !== undefined) return { kind: 'closure' };
   if (options.module !== undefined) {

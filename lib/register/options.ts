@@ -59,32 +59,41 @@ export interface CheckedOptions {
 }
 
 const DAY_S = 86_400;
-const PLACE_RULE = 'must be a path or a file: URL';
+const PLACE_RULE = 'must be a path or a file: URL of this machine';
 const SUBJECT = 'postmaster options';
 
-const place = v.union(
-  [
-    v.pipe(v.string(), v.minLength(1)),
-    v.pipe(
-      v.instance(URL),
-      v.check((url) => url.protocol === 'file:'),
-    ),
-  ],
-  PLACE_RULE,
-);
+/** A path, or a file: URL of this machine, as a text or as a URL. */
+function isPlace(value: unknown): boolean {
+  if (typeof value !== 'string' && !(value instanceof URL)) return false;
+  const text = String(value);
+  if (text === '' || text.includes('\0')) return false;
+  if (typeof value === 'string' && !text.startsWith('file:')) return true;
+  try {
+    return fileURLToPath(text) !== '';
+  } catch {
+    return false; // Another scheme, or another machine.
+  }
+}
+
+const place = v.custom<string | URL>(isPlace, PLACE_RULE);
+const text = v.string('must be a text');
 
 const POSTGRES_RULE = 'must be { embedded: true } or { conninfo: … }';
 
-const postgres = v.union(
-  [
-    v.strictObject({
-      embedded: v.literal(true),
-      binDirectory: v.optional(v.string()),
-      settings: v.optional(v.record(v.string(), v.string())),
-    }),
-    v.strictObject({ conninfo: v.string() }),
-  ],
+const embedded = v.strictObject(
+  {
+    embedded: v.literal(true, 'must be true; for a server that exists, give conninfo instead'),
+    binDirectory: v.optional(text),
+    settings: v.optional(v.record(v.string(), text, 'must be an object of texts')),
+  },
   POSTGRES_RULE,
+);
+
+const followed = v.strictObject({ conninfo: text }, POSTGRES_RULE);
+
+/** By what it has, not by what fits: what does not fit is then named, and no password shown. */
+const postgres = v.lazy((input) =>
+  typeof input === 'object' && input !== null && 'conninfo' in input ? followed : embedded,
 );
 
 const yesOrNo = v.boolean('must be true or false');
@@ -126,7 +135,9 @@ export function checkOptions(input: unknown): CheckedOptions {
 }
 
 function pathOf(given: string | URL): string {
-  return typeof given === 'string' && !given.startsWith('file:') ? resolve(given) : fileURLToPath(given);
+  return typeof given === 'string' && !given.startsWith('file:')
+    ? resolve(given)
+    : fileURLToPath(given);
 }
 
 /** A path is taken from the working directory; anything else must be a URL. */

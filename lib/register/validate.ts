@@ -11,7 +11,8 @@ type ObjectSchema = v.GenericSchema & { readonly entries: Readonly<Record<string
 
 /**
  * @param subject what the sentence begins with, such as 'background worker "x"'
- * @throws BgworkerError with the first problem
+ * @throws BgworkerError with the first problem; an option that does not exist comes before all
+ * others, because whoever misspells an option has also left one out
  */
 export function validate<const S extends ObjectSchema>(
   schema: S,
@@ -19,17 +20,65 @@ export function validate<const S extends ObjectSchema>(
   subject: string,
   code: ErrorCode,
 ): v.InferOutput<S> {
-  const result = v.safeParse(schema, input, { abortEarly: true });
+  const result = v.safeParse(schema, input);
   if (result.success) return result.output;
-  throw new BgworkerError(code, sentence(result.issues[0], schema, subject));
+  const issue = result.issues.find(isOfUnknownOption) ?? result.issues[0];
+  throw new BgworkerError(code, sentence(issue, schema, subject));
 }
 
-function sentence(issue: v.BaseIssue<unknown>, schema: ObjectSchema, subject: string): string {
+type Issue = v.BaseIssue<unknown>;
+
+function isOfUnknownOption(issue: Issue): boolean {
+  return issue.type === 'strict_object' && issue.expected === 'never';
+}
+
+function sentence(issue: Issue, schema: ObjectSchema, subject: string): string {
   const path = issue.path?.map((item) => String(item.key)).join('.') ?? 'options';
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
-    return unknownOption(subject, path, Object.keys(schema.entries));
+  const known = isOfKey(issue) ? entriesAround(issue, schema) : {};
+  if (isOfUnknownOption(issue)) {
+    const parent = path.slice(0, path.lastIndexOf('.') + 1);
+    return unknownOption(
+      subject,
+      path,
+      Object.keys(known).map((one) => parent + one),
+    );
   }
-  return invalidOption(subject, path, issue.message, issue.input);
+  const missing = known[String(issue.path?.at(-1)?.key)];
+  const rule = missing === undefined ? issue.message : ruleOf(missing, issue.message);
+  // A URL shows itself as a dozen fields.
+  const got = issue.input instanceof URL ? String(issue.input) : issue.input;
+  return invalidOption(subject, path, rule, got);
+}
+
+/** Is it the object's complaint about one of its keys: one too many, or one that is missing? */
+function isOfKey({ type, path }: Issue): boolean {
+  return type === 'strict_object' && path?.at(-1)?.origin === 'key';
+}
+
+/** What valibot's schemas show of themselves, as far as it is needed to find one by its path. */
+type Node = v.GenericSchema & {
+  readonly entries?: Readonly<Record<string, Node>>;
+  readonly wrapped?: Node;
+  getter?(input: unknown): Node;
+};
+
+/** The entries of the object in which the last step of the issue's path stands. */
+function entriesAround({ path = [] as never }: Issue, schema: ObjectSchema) {
+  let node = schema as Node;
+  for (const step of path.slice(0, -1)) {
+    node = bare(node.entries?.[String(step.key)] ?? node, step.value);
+  }
+  return node.entries ?? {};
+}
+
+function bare(node: Node, value: unknown): Node {
+  if (node.wrapped !== undefined) return bare(node.wrapped, value);
+  return node.getter === undefined ? node : bare(node.getter(value), value);
+}
+
+/** A key that is missing is the object's complaint; the rule is in the words of its own entry. */
+function ruleOf(entry: Node, otherwise: string): string {
+  return v.safeParse(entry, undefined).issues?.[0].message ?? otherwise;
 }
 
 /** A whole number within bounds, worded. */

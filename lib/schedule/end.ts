@@ -27,10 +27,19 @@ export function* endServer(state: State, now: Instant): Generator<Action> {
   if (signal !== null) yield { kind: 'end-server', signal };
 }
 
+/**
+ * The launcher is who reaps. If what must have an answer from it has none, it is stopped or stuck,
+ * and would hold up the end for ever: then it goes, and the kernel ends its children.
+ */
+export function* endLauncher(state: State, now: Instant): Generator<Action> {
+  if (launcherEndsAt(state) <= now) yield { kind: 'end-launcher' };
+}
+
 /** When a child that was told to end is told so more strongly; null: nobody is, by time alone. */
 export function nextStrongerAt(state: State): Instant | null {
-  let next = Number.POSITIVE_INFINITY;
-  for (const worker of state.workers.values()) next = Math.min(next, workerStrongerAt(state, worker));
+  let next = launcherEndsAt(state);
+  for (const worker of state.workers.values())
+    next = Math.min(next, workerStrongerAt(state, worker));
   next = Math.min(next, serverStrongerAt(state));
   return Number.isFinite(next) ? next : null;
 }
@@ -98,6 +107,27 @@ function signalForServer(state: State, now: Instant): ServerSignal | null {
 function serverStrongerAt({ server, limits }: State): Instant {
   if (server.kind !== 'stopping' || server.told === 'SIGKILL') return Number.POSITIVE_INFINITY;
   return server.toldAt + (server.told === 'SIGINT' ? limits.shutdownMs : limits.quitMs);
+}
+
+function launcherEndsAt({ launcher, workers, server, shutdown, crash, limits }: State): Instant {
+  const never = Number.POSITIVE_INFINITY;
+  if (launcher.kind !== 'ready') return never;
+  const endingSince = Math.max(
+    shutdown?.since ?? -never,
+    crash.kind === 'ending' ? crash.since : -never,
+  );
+  if (endingSince === -never) return never;
+  let unansweredSince = never;
+  for (const { standing } of workers.values()) {
+    if (standing.kind === 'forking') unansweredSince = Math.min(unansweredSince, endingSince);
+    if (standing.kind === 'stopping' && standing.told === 'SIGKILL') {
+      unansweredSince = Math.min(unansweredSince, standing.toldAt);
+    }
+  }
+  if (server.kind === 'stopping' && server.told === 'SIGKILL') {
+    unansweredSince = Math.min(unansweredSince, server.toldAt);
+  }
+  return unansweredSince + limits.quitMs;
 }
 
 function isStronger<S extends string>(scale: readonly S[], one: S, other: S): boolean {

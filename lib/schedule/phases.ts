@@ -67,7 +67,7 @@ function anyoneLeftOfCrash(state: State): boolean {
   for (const { registration, standing } of state.workers.values()) {
     if ((launcherGone || isAttached(registration)) && isAlive(standing)) return true;
   }
-  return launcherGone && (state.server.kind === 'running' || state.server.kind === 'stopping');
+  return launcherGone && state.server.kind !== 'none' && state.server.kind !== 'due';
 }
 
 function exitCode({ failure, crash }: State): 0 | 1 {

@@ -7,7 +7,7 @@
 import type { Action } from '../model/action.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
-import { endServer, endWorkers, nextStrongerAt } from './end.ts';
+import { endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
 import { movePhase } from './phases.ts';
 import { nextStartAt, startNext } from './start.ts';
 
@@ -20,13 +20,16 @@ export interface Plan {
 
 export function plan(state: State, now: Instant): Plan {
   if (state.course === 'done') return { actions: [], wakeAt: null };
+  const move = [...movePhase(state)];
   const actions = [
     ...forgetGone(state),
     ...reload(state),
     ...endWorkers(state, now),
     ...endServer(state, now),
-    ...movePhase(state),
-    ...startNext(state, now),
+    ...endLauncher(state, now),
+    ...move,
+    // What may start is asked in the new phase, on the next turn: the old one may allow too much.
+    ...(move.length === 0 ? startNext(state, now) : []),
   ];
   // What was done changes the state, and the turn after it computes the next wake-up.
   if (actions.length > 0) return { actions, wakeAt: null };

@@ -25,7 +25,8 @@ export function nextStartAt(state: State, now: Instant): Instant | null {
   const times: Instant[] = [];
   if (state.server.kind === 'due') times.push(state.server.notBefore);
   const worker = nextWorker(state);
-  if (worker !== null) times.push(dueAt(worker));
+  // While one is being forked the next one waits for the answer, and that is a turn by itself.
+  if (worker !== null && !isForking(state)) times.push(dueAt(worker));
   const later = times.filter((time) => time > now);
   return later.length > 0 ? Math.min(...later) : null;
 }

@@ -1,0 +1,251 @@
+// rules.ts: what must hold on every turn, whatever the world does. Written from the semantics,
+// not from the code: it keeps books of its own and believes no state.
+
+import type { Action } from '../../lib/model/action.ts';
+import type { Event } from '../../lib/model/event.ts';
+import type { Phase, StartTime } from '../../lib/model/phase.ts';
+import type { Registration } from '../../lib/model/registration.ts';
+import type { Limits, State } from '../../lib/model/state.ts';
+import { type Plan, plan } from '../../lib/schedule/plan.ts';
+import { LATENCY_MAX_MS, type World } from './world.ts';
+
+/** From each phase, where it may go. */
+const EDGES: Readonly<Record<Phase, readonly Phase[]>> = {
+  INIT: ['STARTUP', 'STOP_BACKENDS', 'WAIT_BACKENDS'],
+  STARTUP: ['RECOVERY', 'HOT_STANDBY', 'RUN', 'STOP_BACKENDS', 'WAIT_BACKENDS'],
+  RECOVERY: ['STARTUP', 'HOT_STANDBY', 'RUN', 'STOP_BACKENDS', 'WAIT_BACKENDS'],
+  HOT_STANDBY: ['STARTUP', 'RECOVERY', 'RUN', 'STOP_BACKENDS', 'WAIT_BACKENDS'],
+  RUN: ['STARTUP', 'RECOVERY', 'HOT_STANDBY', 'STOP_BACKENDS', 'WAIT_BACKENDS'],
+  STOP_BACKENDS: ['WAIT_BACKENDS'],
+  WAIT_BACKENDS: ['STARTUP', 'WAIT_XLOG_SHUTDOWN'],
+  WAIT_XLOG_SHUTDOWN: ['NO_CHILDREN'],
+  NO_CHILDREN: [],
+};
+
+const OPEN_IN: Readonly<Record<StartTime, readonly Phase[]>> = {
+  PostmasterStart: ['INIT', 'STARTUP', 'RECOVERY', 'HOT_STANDBY', 'RUN'],
+  ConsistentState: ['HOT_STANDBY', 'RUN'],
+  RecoveryFinished: ['RUN'],
+};
+
+const STRENGTH = { SIGTERM: 1, SIGINT: 1, SIGQUIT: 2, SIGKILL: 3 } as const;
+
+interface Book {
+  readonly registration: Registration;
+  readonly generation: bigint;
+  notBefore: number;
+  /** Why it may be forgotten; null: it may not. */
+  mayGo: string | null;
+}
+
+export class Rules {
+  readonly #world: World;
+  readonly #limits: Limits;
+  readonly #books = new Map<number, Book>();
+  readonly #told = new Map<number, number>();
+  #forks = 0;
+  #stopBy = Number.POSITIVE_INFINITY;
+  #isEnding = false;
+
+  constructor(world: World, limits: Limits) {
+    this.#world = world;
+    this.#limits = limits;
+  }
+
+  broken(rule: string): never {
+    throw new Error(`rule broken: ${rule}`);
+  }
+
+  /** The clock jumped: nobody could act meanwhile. */
+  jumped(ms: number): void {
+    this.#stopBy += ms;
+  }
+
+  heard(event: Event, before: State, after: State, at: number): void {
+    if (before.course === 'done') return;
+    if (after.phase !== before.phase && event.kind !== 'done') this.broken('phase without action');
+    if (after.shutdown !== null && after.shutdown !== before.shutdown) this.#boundStop(at);
+    if (after.shutdown === null && before.shutdown !== null) this.broken('shutdown taken back');
+    if (after.shutdown !== null) this.#isEnding = true;
+    for (const [slot, worker] of after.workers) {
+      if (!before.workers.has(slot)) {
+        this.#books.set(slot, {
+          registration: worker.registration,
+          generation: worker.generation,
+          notBefore: at,
+          mayGo: after.shutdown !== null ? 'shutdown' : null,
+        });
+      }
+    }
+    if (event.kind === 'terminate') this.#terminated(event.slot, event.generation);
+    if (event.kind === 'exited' || event.kind === 'fork-failed') {
+      const standing = before.workers.get(event.slot)?.standing;
+      const isPresent = standing && 'child' in standing && standing.child === event.child;
+      if (isPresent) this.#ended(event, after, at);
+    }
+    if (event.kind === 'launcher-exited') {
+      for (const [slot, { standing }] of before.workers) {
+        if (standing.kind === 'forking') this.#failed(slot, at);
+      }
+    }
+  }
+
+  willDo(action: Action, state: State): void {
+    switch (action.kind) {
+      case 'fork':
+        this.#mayFork(action.slot, action.child, state);
+        return;
+      case 'end-worker': {
+        const standing = state.workers.get(action.slot)?.standing;
+        if (standing?.kind !== 'running' && standing?.kind !== 'stopping') {
+          this.broken('a signal to one without a process');
+        }
+        this.#stronger(standing.child, STRENGTH[action.signal]);
+        return;
+      }
+      case 'enter':
+        if (!EDGES[state.phase].includes(action.phase)) {
+          this.broken(`${state.phase} to ${action.phase}`);
+        }
+        return;
+      case 'reset-memory':
+        this.#mayReset(state);
+        return;
+      case 'forget':
+        this.#mayForget(action.slot);
+        return;
+      case 'finish':
+        if (this.#world.children.size > 0) this.broken('a child outlives the end');
+        if (this.#world.server !== 'none') this.broken('the server outlives the end');
+        return;
+      case 'start-launcher':
+        if (this.#world.launcher !== 'none') this.broken('a second launcher');
+        if (this.#world.children.size > 0) this.broken('children of a dead launcher live');
+        return;
+      case 'start-server':
+        if (this.#world.server !== 'none') this.broken('a second server');
+        return;
+      case 'end-server':
+      case 'reload':
+        return;
+    }
+  }
+
+  /** After each turn. */
+  turned(state: State, { actions, wakeAt }: Plan, now: number): void {
+    if (actions.filter(({ kind }) => kind === 'fork').length > 1)
+      this.broken('two forks in a turn');
+    if (now > this.#stopBy && state.course !== 'done') this.broken('the stop takes too long');
+    const children = new Set<number>();
+    for (const [slot, worker] of state.workers) {
+      if (worker.slot !== slot) this.broken('a worker in another slot');
+      if (this.#books.get(slot)?.generation !== worker.generation)
+        this.broken('a worker unheard of');
+      const { standing } = worker;
+      if (!('child' in standing)) continue;
+      if (children.has(standing.child)) this.broken('one child, two workers');
+      children.add(standing.child);
+    }
+    if (this.#books.size !== state.workers.size) this.broken('a worker is lost');
+    for (const [child, { isDying }] of this.#world.children) {
+      if (!isDying && !children.has(child) && this.#world.launcher === 'alive') {
+        this.broken('a child is nobody’s');
+      }
+    }
+    if (actions.length > 0 || wakeAt === null) return;
+    if (wakeAt <= now) this.broken('a wake-up in the past');
+    if (plan(state, wakeAt).actions.length === 0) this.broken('a wake-up without a reason');
+    const before = wakeAt - Math.min(1, (wakeAt - now) / 2);
+    if (plan(state, before).actions.length > 0) this.broken('a wake-up that is too late');
+  }
+
+  /** The world is well and nothing is left to wait for: everybody who may run runs. */
+  settled(state: State): void {
+    for (const { registration, standing, terminated } of state.workers.values()) {
+      if (!terminated && standing.kind !== 'running') {
+        this.broken(`${registration.name} is not running but ${standing.kind}`);
+      }
+    }
+  }
+
+  #boundStop(at: number): void {
+    const { shutdownMs, quitMs } = this.#limits;
+    // The answer to a fork, then each ladder to its end: the workers', then the server's.
+    this.#stopBy = at + 2 * (shutdownMs + quitMs) + 8 * LATENCY_MAX_MS;
+  }
+
+  #terminated(slot: number, generation: bigint): void {
+    const book = this.#books.get(slot);
+    if (book?.generation === generation) book.mayGo = 'terminated';
+  }
+
+  #ended(event: Extract<Event, { kind: 'exited' | 'fork-failed' }>, after: State, at: number) {
+    const book = this.#books.get(event.slot) as Book;
+    if (event.kind === 'fork-failed') {
+      this.#failed(event.slot, at);
+      return;
+    }
+    const { cause, cleanDetach } = event.exit;
+    const isAttached = book.registration.flags.includes('SHMEM_ACCESS');
+    const isOrderly = cause.kind === 'code' && cause.code <= 1 && (cleanDetach || !isAttached);
+    if (isOrderly && cause.code === 0) {
+      if (book.registration.restartOnExit0) book.notBefore = at;
+      else book.mayGo = 'exit 0';
+    } else if (isOrderly || !isAttached) this.#failed(event.slot, at);
+    else {
+      // A crash of an attached one: the end of the cycle says when.
+      book.notBefore = at;
+      const isOurDoing = (this.#told.get(event.child) ?? 0) >= STRENGTH.SIGQUIT;
+      if (!isOurDoing && after.crash.kind !== 'ending') this.broken('a crash without a cycle');
+    }
+  }
+
+  #failed(slot: number, at: number): void {
+    const book = this.#books.get(slot) as Book;
+    const { restartTime } = book.registration;
+    if (restartTime === 'never') book.mayGo = 'never restarted';
+    else book.notBefore = at + restartTime * 1000;
+  }
+
+  #mayFork(slot: number, child: number, state: State): void {
+    const book = this.#books.get(slot);
+    const worker = state.workers.get(slot);
+    if (book === undefined || worker?.standing.kind !== 'due') this.broken('a fork for nobody');
+    if (!OPEN_IN[worker.registration.startTime].includes(state.phase)) this.broken('wrong phase');
+    if (state.crash.kind !== 'none') this.broken('a start in a crash cycle');
+    if (state.shutdown !== null) this.broken('a start in a shutdown');
+    if (state.launcher.kind !== 'ready') this.broken('a start without a launcher');
+    if (this.#world.now < book.notBefore) this.broken('a start before its interval');
+    if (book.mayGo !== null) this.broken(`a start in spite of: ${book.mayGo}`);
+    if (child <= this.#forks) this.broken('a child’s number is used twice');
+    this.#forks = child;
+  }
+
+  #stronger(child: number, strength: number): void {
+    if ((this.#told.get(child) ?? 0) >= strength) this.broken('told twice the same, or weaker');
+    this.#told.set(child, strength);
+  }
+
+  #mayReset(state: State): void {
+    for (const { attached } of this.#world.children.values()) {
+      if (attached || state.launcher.kind === 'absent')
+        this.broken('memory goes under a live child');
+    }
+    if (state.launcher.kind === 'absent' && this.#world.server !== 'none') {
+      this.broken('the server of a dead launcher lives');
+    }
+    for (const [slot, book] of this.#books) {
+      if (state.workers.get(slot)?.standing.kind !== 'due') continue;
+      book.notBefore = 0;
+      if (book.registration.restartTime === 'never') book.mayGo = 'never restarted';
+    }
+  }
+
+  #mayForget(slot: number): void {
+    const book = this.#books.get(slot);
+    if (book === undefined) this.broken('a slot is freed twice');
+    if (book.mayGo === null && !this.#isEnding)
+      this.broken('a worker is forgotten without a reason');
+    this.#books.delete(slot);
+  }
+}

@@ -1,0 +1,41 @@
+// A million turns of the policy in a world in which everything goes wrong, on a virtual clock.
+//
+//     SIM_SEED=42 npx vitest run test/sim         one life again, with its last events
+//     SIM_TURNS=20000000 npx vitest run test/sim  longer
+
+import { expect, test } from 'vitest';
+import type { Event } from '../../lib/model/event.ts';
+import { Life } from './run.ts';
+
+const TURNS = Number(process.env.SIM_TURNS ?? 1_000_000);
+const ONLY = process.env.SIM_SEED;
+
+function live(seed: number) {
+  try {
+    return new Life(seed).run();
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, () => {
+  const counts = new Map<string, number>();
+  let turns = 0;
+  let lives = 0;
+  for (let seed = Number(ONLY ?? 1); turns < TURNS; seed++) {
+    const life = live(seed);
+    turns += life.turns;
+    lives++;
+    for (const [kind, count] of life.counts) counts.set(kind, (counts.get(kind) ?? 0) + count);
+    if (ONLY !== undefined) return;
+  }
+  // Everything that can happen has happened often, or this has shown nothing.
+  const rare: Event['kind'][] = ['lock-file-lost', 'database-refused', 'launcher-failed'];
+  for (const kind of rare) expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(5);
+  const common = ['exited', 'forked', 'fork-failed', 'launcher-exited', 'registered', 'terminate'];
+  const done = ['fork', 'end-worker', 'end-server', 'reset-memory', 'forget', 'reload', 'enter'];
+  for (const kind of [...common, ...done.map((one) => `done: ${one}`)]) {
+    expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(1_000);
+  }
+  expect(lives).toBeGreaterThan(100);
+});

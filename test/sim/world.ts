@@ -1,0 +1,215 @@
+// world.ts: processes that do not exist: a launcher, its children and a server, on a virtual clock.
+//
+// It stands where perform.ts stands. An action changes the world at once; what the postmaster
+// hears of it is scheduled for later, in the order in which a kernel could deliver it. `isWell`
+// false: anything may fail. true: forks succeed, nobody dies by himself, everybody obeys.
+
+import type { Action } from '../../lib/model/action.ts';
+import type { Event, StaticWorker } from '../../lib/model/event.ts';
+import type { Exit } from '../../lib/model/exit.ts';
+import type { DatabaseState } from '../../lib/model/phase.ts';
+import { isAttached, type Registration } from '../../lib/model/registration.ts';
+import type { ChildId, EndingSignal } from '../../lib/model/standing.ts';
+import type { State } from '../../lib/model/state.ts';
+import type { Random } from './random.ts';
+
+/** The longest that an answer or the death of a killed process takes. */
+export const LATENCY_MAX_MS = 400;
+
+interface Child {
+  readonly slot: number;
+  readonly attached: boolean;
+  /** Signals that it will not listen to. */
+  readonly deafTo: ReadonlySet<EndingSignal>;
+  isDying: boolean;
+}
+
+const EXITS: readonly [Exit['cause'], cleanDetach: boolean][] = [
+  [{ kind: 'code', code: 0 }, true],
+  [{ kind: 'code', code: 0 }, false],
+  [{ kind: 'code', code: 1 }, true],
+  [{ kind: 'code', code: 1 }, true],
+  [{ kind: 'code', code: 1 }, false],
+  [{ kind: 'code', code: 2 }, true],
+  [{ kind: 'code', code: 255 }, false],
+  [{ kind: 'signal', signal: 'SIGTERM' }, false],
+  [{ kind: 'signal', signal: 'SIGSEGV' }, false],
+];
+
+const lost: Exit = { cause: { kind: 'lost' }, cleanDetach: false, usage: null };
+
+export class World {
+  readonly #random: Random;
+  readonly statics: readonly StaticWorker[];
+  /** What the postmaster will hear, unsorted; few at any time. */
+  #scheduled: { at: number; event: Event; arrive?: () => void }[] = [];
+  readonly children = new Map<ChildId, Child>();
+  launcher: 'none' | 'starting' | 'alive' = 'none';
+  server: 'none' | 'preparing' | 'alive' = 'none';
+  isWell = false;
+  now = 0;
+
+  constructor(random: Random, statics: readonly StaticWorker[]) {
+    this.#random = random;
+    this.statics = statics;
+  }
+
+  /** When the postmaster hears of something next. */
+  get nextAt(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { at } of this.#scheduled) if (at < next) next = at;
+    return next;
+  }
+
+  /** What it hears by now, oldest first. */
+  arrived(): Event[] {
+    if (this.nextAt > this.now) return [];
+    const arrived = this.#scheduled.filter(({ at }) => at <= this.now).sort((a, b) => a.at - b.at);
+    this.#scheduled = this.#scheduled.filter(({ at }) => at > this.now);
+    return arrived.map(({ event, arrive }) => {
+      arrive?.();
+      return event;
+    });
+  }
+
+  perform(action: Action, state: State): void {
+    switch (action.kind) {
+      case 'start-launcher':
+        this.#startLauncher();
+        return;
+      case 'fork':
+        this.#fork(action.slot, action.child, state);
+        return;
+      case 'end-worker':
+        this.#signalWorker(action.slot, action.signal, state);
+        return;
+      case 'start-server':
+        this.#startServer();
+        return;
+      case 'end-server':
+        this.#signalServer(action.signal);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The launcher dies, and its children with it, in any order of hearing of them. */
+  killLauncher(): void {
+    if (this.launcher !== 'alive') return;
+    this.launcher = 'none';
+    // Who was not yet answered for is not, or is said to have failed.
+    this.#scheduled = this.#scheduled.filter(
+      ({ event }) => event.kind !== 'forked' && event.kind !== 'server-started',
+    );
+    this.#later({ kind: 'launcher-exited' });
+    for (const [child, { slot, isDying }] of this.children) {
+      this.children.delete(child);
+      if (!isDying) this.#later({ kind: 'exited', slot, child, exit: lost });
+    }
+    if (this.server !== 'none') this.#serverGone();
+  }
+
+  /** A child ends by itself. */
+  endSomebody(): void {
+    const children = [...this.children].filter(([, one]) => !one.isDying);
+    if (children.length === 0) return;
+    const [child] = this.#random.pick(children);
+    const [cause, cleanDetach] = this.#random.pick(EXITS);
+    this.#dies(child, { cause, cleanDetach, usage: null });
+  }
+
+  killServer(): void {
+    if (this.server === 'alive') this.#serverGone();
+  }
+
+  /** One follower speaks, so what it says later is heard later. */
+  database(state: DatabaseState): void {
+    this.#scheduled = this.#scheduled.filter(({ event }) => event.kind !== 'database');
+    this.#later({ kind: 'database', state, detail: null });
+  }
+
+  #later(event: Event, arrive?: () => void): void {
+    const at = this.now + this.#random.next() * LATENCY_MAX_MS;
+    this.#scheduled.push(arrive === undefined ? { at, event } : { at, event, arrive });
+  }
+
+  #startLauncher(): void {
+    this.launcher = 'starting';
+    if (!this.isWell && this.#random.chance(0.01)) {
+      this.#later({ kind: 'launcher-failed', error: new Error('preload') });
+      return;
+    }
+    this.#later({ kind: 'launcher-ready', pid: 2, workers: this.statics }, () => {
+      this.launcher = 'alive';
+    });
+  }
+
+  #fork(slot: number, child: ChildId, state: State): void {
+    const fails = this.launcher !== 'alive' || (!this.isWell && this.#random.chance(0.1));
+    if (fails) {
+      this.#later({ kind: 'fork-failed', slot, child, call: 'fork', why: 'EAGAIN' });
+      return;
+    }
+    const registration = state.workers.get(slot)?.registration as Registration;
+    const deafTo = new Set<EndingSignal>();
+    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGTERM');
+    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGQUIT');
+    const attached = isAttached(registration);
+    this.children.set(child, { slot, attached, deafTo, isDying: false });
+    this.#later({ kind: 'forked', slot, child, pid: 1000 + child });
+  }
+
+  #signalWorker(slot: number, signal: EndingSignal, state: State): void {
+    const standing = state.workers.get(slot)?.standing;
+    if (standing === undefined || !('child' in standing)) throw new Error('signal to nobody');
+    const child = this.children.get(standing.child);
+    if (child === undefined || child.isDying) return; // It is gone, which is not known yet.
+    if (signal !== 'SIGKILL' && child.deafTo.has(signal)) return;
+    const code = signal === 'SIGTERM' ? this.#random.pick([0, 1]) : 2;
+    const crashes = signal === 'SIGTERM' && !this.isWell && this.#random.chance(0.05);
+    this.#dies(standing.child, {
+      cause:
+        signal === 'SIGKILL' || crashes
+          ? { kind: 'signal', signal: 'SIGKILL' }
+          : { kind: 'code', code },
+      cleanDetach: signal === 'SIGTERM' && !crashes,
+      usage: null,
+    });
+  }
+
+  #dies(child: ChildId, exit: Exit): void {
+    const one = this.children.get(child);
+    if (one === undefined) return;
+    one.isDying = true;
+    // A child is never heard of before the answer to the request for it.
+    const born = this.#scheduled.find(
+      ({ event }) => event.kind === 'forked' && event.child === child,
+    );
+    const at = (born?.at ?? this.now) + this.#random.next() * LATENCY_MAX_MS;
+    const event: Event = { kind: 'exited', slot: one.slot, child, exit };
+    this.#scheduled.push({ at, event, arrive: () => this.children.delete(child) });
+  }
+
+  #startServer(): void {
+    this.server = 'preparing';
+    this.#later({ kind: 'server-started', pid: 3 }, () => {
+      if (this.server !== 'preparing') return;
+      this.server = 'alive';
+      this.database('primary');
+    });
+  }
+
+  #signalServer(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): void {
+    if (this.server === 'none') return;
+    if (this.server === 'preparing') {
+      this.#scheduled = this.#scheduled.filter(({ event }) => event.kind !== 'server-started');
+    } else if (signal !== 'SIGKILL' && !this.isWell && this.#random.chance(0.3)) return;
+    this.#serverGone();
+  }
+
+  #serverGone(): void {
+    this.server = 'none';
+    this.#later({ kind: 'server-exited' });
+  }
+}
