@@ -3,6 +3,7 @@
 // Same worker, same semantics, dearer start. It loads the preload modules again, as PostgreSQL does
 // where it cannot fork, to find its closure and its argument; then it runs as any other worker.
 
+import { closeSync } from 'node:fs';
 import { preload } from './fork/preload.ts';
 import {
   AREA_DESCRIPTOR,
@@ -14,10 +15,14 @@ import { createLogger } from './log.ts';
 import { isAttached } from './model/registration.ts';
 import { native } from './native.ts';
 import { runWorker } from './run/run-worker.ts';
+import { holdSignals } from './run/signals.ts';
 
 native.enterExecedChild();
 const note = native.receiveNote(CONTROL_DESCRIPTOR);
 if (note === null) native.exitNow(1);
+holdSignals();
+// Its end says to the postmaster that signals may come (fork/booting.ts).
+closeSync(CONTROL_DESCRIPTOR);
 const { start, ...config } = decodeNote<ExecedWorkerConfig>(note);
 const log = createLogger(config.log, start.registration.name);
 try {

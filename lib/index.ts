@@ -17,6 +17,7 @@ export { Postmaster, type PostmasterEvents, type WorkerInfo } from './postmaster
 export type {
   EmbeddedPostgres,
   FollowedPostgres,
+  PostmasterConfig,
   PostmasterOptions,
 } from './register/options.ts';
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';

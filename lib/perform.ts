@@ -4,8 +4,9 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { BootingChildren } from './fork/booting.ts';
 import { type ChildEnd, LauncherProcess } from './fork/launcher-process.ts';
-import { type AnnouncedWorker, encodeNote, type WorkerStart } from './fork/travel.ts';
+import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './fork/travel.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
@@ -41,6 +42,7 @@ export class Performer {
   readonly #server: ServerRunner | null;
   /** Which slot a child belongs to, until it has ended. */
   readonly #slotOf = new Map<ChildId, SlotIndex>();
+  readonly #booting = new BootingChildren();
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
   #area: MainArea;
@@ -61,6 +63,11 @@ export class Performer {
     if (postgres !== null && 'conninfo' in postgres) this.#follow(postgres.conninfo);
   }
 
+  /** Where the database is, for libpq; null: there is none, or it has not been ready yet. */
+  get conninfo(): string | null {
+    return this.#conninfo;
+  }
+
   perform(action: Action, state: State): void {
     switch (action.kind) {
       case 'start-launcher':
@@ -73,6 +80,8 @@ export class Performer {
         return this.#endWorker(state.workers.get(action.slot), action.signal, state);
       case 'end-server':
         return this.#server?.end(action.signal);
+      case 'end-launcher':
+        return this.#launcher?.destroy();
       case 'reload':
         return this.#reload(state);
       case 'forget':
@@ -182,25 +191,30 @@ export class Performer {
     this.#launcher?.exec(child, {
       ...PLAIN_REQUEST,
       file: process.execPath,
-      args: [process.execPath, EXEC_PROGRAM],
+      args: [process.execPath, EXEC_PROGRAM, TITLE_ROOM],
       env: entriesOf(process.env),
       targets: attached ? [3, 4, 5] : [3, 4],
       descriptors: [theirs, this.#deathPipe[0], ...(attached ? [this.#area.descriptor] : [])],
     });
-    closeSync(ours);
     closeSync(theirs);
+    this.#booting.add(child, ours);
   }
 
   #endWorker(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
     if (worker === undefined || !('child' in worker.standing)) return;
     // TerminateBackgroundWorker speaks to the process alone, everything else to its group.
     const to = state.shutdown === null && signal === 'SIGTERM' ? 'process' : 'group';
-    this.#launcher?.kill(worker.standing.child, signal, to);
+    const { child } = worker.standing;
+    const tell = () => this.#launcher?.kill(child, signal, to);
+    if (signal === 'SIGTERM') this.#booting.whenUp(child, tell);
+    else tell();
   }
 
   #reload(state: State): void {
     for (const { standing } of state.workers.values()) {
-      if ('pid' in standing) this.#launcher?.kill(standing.child, 'SIGHUP', 'process');
+      if (!('pid' in standing)) continue;
+      const { child } = standing;
+      this.#booting.whenUp(child, () => this.#launcher?.kill(child, 'SIGHUP', 'process'));
     }
     this.#server?.reload();
   }
@@ -261,6 +275,7 @@ export class Performer {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
     const slot = this.#slotOf.get(child);
     this.#slotOf.delete(child);
+    this.#booting.forget(child);
     if (slot !== undefined) {
       this.#hooks.post({ kind: 'fork-failed', slot, child, call, why });
     }
@@ -270,6 +285,7 @@ export class Performer {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
     const slot = this.#slotOf.get(child);
     this.#slotOf.delete(child);
+    this.#booting.forget(child);
     if (slot === undefined) return;
     const exit: Exit = {
       cause: causeOf(end),
@@ -281,6 +297,7 @@ export class Performer {
 
   #lost(how: string): void {
     this.#log.error(messages.launcherLost(how));
+    this.#server?.launcherLost();
     // The children stay known to it until each is gone; a new one is started after that.
     this.#hooks.post({ kind: 'launcher-exited' });
   }
@@ -308,8 +325,11 @@ function entriesOf(env: NodeJS.ProcessEnv): string[] {
   );
 }
 
+/** The first name counts: SIGIOT is SIGABRT's other one. */
 const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
 function causeOf(end: ChildEnd): ExitCause {

@@ -4,6 +4,7 @@
 // ServerLoop in between, and the log lines and events that the outside hears of each turn.
 
 import { EventEmitter } from 'node:events';
+import type { Client } from 'pg';
 import { LockFile, type LockFileStatus } from './data-directory/lock-file.ts';
 import { openDataDirectory } from './data-directory/data-directory.ts';
 import { BgworkerError } from './errors.ts';
@@ -24,8 +25,15 @@ import {
   type Worker,
 } from './model/state.ts';
 import { Performer } from './perform.ts';
+import { connectTo } from './postgres/connect.ts';
+import {
+  overrideConninfo,
+  processEnvironment,
+  resolveConninfo,
+} from './postgres/conninfo/index.ts';
 import { type CheckedOptions, checkOptions, type PostmasterOptions } from './register/options.ts';
 import { report } from './report.ts';
+import type { ConnectOptions } from './run/background-worker.ts';
 
 /** A worker as `postmaster.workers()` shows it. */
 export interface WorkerInfo {
@@ -94,6 +102,30 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
 
   get phase(): Phase {
     return this.#running?.loop.state.phase ?? (this.#hasStarted ? 'NO_CHILDREN' : 'INIT');
+  }
+
+  /**
+   * Where the database is, as a libpq connection string, for clients of your own; null: none is
+   * followed, or the embedded server has not been ready yet.
+   */
+  get conninfo(): string | null {
+    return this.#running?.performer.conninfo ?? null;
+  }
+
+  /**
+   * A plain client connection to that database, as many as you like. The caller ends it, and
+   * listens for its 'error'.
+   *
+   * @throws BgworkerError ERR_NO_DATABASE_CONNECTION, ERR_SERVER_UNREACHABLE, ERR_SERVER_REFUSED
+   */
+  async connect(options: ConnectOptions = {}): Promise<Client> {
+    const { conninfo } = this;
+    if (conninfo === null) {
+      throw new BgworkerError('ERR_NO_DATABASE_CONNECTION', messages.noDatabaseYet);
+    }
+    const { database, user, signal } = options;
+    const wanted = overrideConninfo(conninfo, { database, user });
+    return connectTo(resolveConninfo(wanted, processEnvironment()), { signal });
   }
 
   /** Resolves with the exit status when everything is ended, whoever asked for it. */
@@ -233,9 +265,10 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
 
   /** One worker changed, or, when the launcher spoke, perhaps all of them. */
   #publish(event: Event, before: State, after: State): void {
+    const subject = slotOf(event);
     const changed =
-      'slot' in event
-        ? [after.workers.get(event.slot)]
+      subject !== null
+        ? [after.workers.get(subject)]
         : [...after.workers.values()].filter((one) => before.workers.get(one.slot) !== one);
     for (const worker of changed) {
       if (worker === undefined) continue;
@@ -309,6 +342,12 @@ const LOCK_FILE_STATUS: Readonly<Record<Phase, LockFileStatus | null>> = {
 function followsOf(postgres: CheckedOptions['postgres']): 'nothing' | 'conninfo' | 'embedded' {
   if (postgres === null) return 'nothing';
   return 'embedded' in postgres ? 'embedded' : 'conninfo';
+}
+
+/** The one worker that an event is about; null: it may be about all of them. */
+function slotOf(event: Event): SlotIndex | null {
+  const about = event.kind === 'done' ? event.action : event;
+  return 'slot' in about ? about.slot : null;
 }
 
 function infoOf({ slot, registration, standing }: Worker): WorkerInfo {

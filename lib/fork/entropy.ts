@@ -25,10 +25,16 @@ export function installEntropyGuards(): void {
   syncBuiltinESMExports();
 }
 
-/** Child only, before any foreign code runs. Costs nothing: the seed is drawn at the first use. */
-export function divergeFromSiblings(): void {
+/**
+ * Child only, before any foreign code runs. Costs nothing: the seed is drawn at the first use.
+ * Gives what undoes it, for the launcher's rehearsal.
+ */
+export function divergeFromSiblings(): () => void {
   isLauncher = false;
   isSeeded = false;
+  return () => {
+    isLauncher = true;
+  };
 }
 
 // Math.random(): Chris Doty-Humphrey's sfc32, 128 bits of state, 53 random bits a number.

@@ -9,7 +9,7 @@ import type { Logger } from '../log.ts';
 import * as messages from '../messages.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../model/registration.ts';
 import { importModule } from './import-module.ts';
-import { type Baseline, findUnquiet } from './quiet.ts';
+import type { QuietWatch } from './quiet.ts';
 import type { AnnouncedWorker } from './travel.ts';
 
 /** What init() gets: the postmaster as a preload module sees it, before it runs (_PG_init). */
@@ -101,7 +101,7 @@ export interface Preloaded {
 }
 
 /**
- * Loads the modules in order and runs their init(). With a baseline, each must leave the process
+ * Loads the modules in order and runs their init(). With a watch, each must leave the process
  * as quiet as it was, unless it declares that its workers are to be exec'ed.
  *
  * @throws BgworkerError ERR_PRELOAD_FAILED, ERR_PRELOAD_NOT_QUIET
@@ -109,7 +109,7 @@ export interface Preloaded {
 export async function preload(
   modules: readonly string[],
   settings: { readonly maxWorkerProcesses: number; readonly log: Logger },
-  baseline: Baseline | null,
+  watch: QuietWatch | null,
 ): Promise<Preloaded> {
   const registry = new PreloadRegistry();
   const needExec: string[] = [];
@@ -120,8 +120,8 @@ export async function preload(
   };
   for (const module of modules) {
     if (await initModule(module, server)) needExec.push(module);
-    if (baseline !== null && needExec.length === 0) {
-      const left = await findUnquiet(baseline);
+    if (watch !== null && needExec.length === 0) {
+      const left = await watch.findUnquiet();
       if (left.length > 0) {
         throw new BgworkerError('ERR_PRELOAD_NOT_QUIET', messages.preloadNotQuiet(module, left));
       }

@@ -1,63 +1,82 @@
-// quiet.ts: is the launcher quiet enough to fork? (architecture: a fork copies memory, not threads)
+// quiet.ts: is the launcher quiet enough to fork? (a fork copies memory, not threads)
 //
 // What a fork loses or doubles must not be there when it happens: a helper thread is simply absent
-// in the child, and waiting for it hangs; a request on the thread pool never answers; a timer fires
-// in the launcher's place in every child. Called in the launcher after each preload module, so that
-// the one that left something behind can be named.
+// in the child, and waiting for it hangs; a request on the thread pool never answers; a timer or a
+// server would be at work in every child. The launcher watches while the preload modules load, and
+// asks after each one, so that who left something behind is named, with the line that made it.
 
+import { type AsyncHook, createHook } from 'node:async_hooks';
 import { readdirSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+
+/** How many turns of the loop what is merely finishing (a closing handle) gets to be gone. */
+const SETTLING_TURNS = 10;
+
+/** In node's words: handles (a socket, a server, a child process, a watcher) and pending requests. */
+const LOST_OR_DOUBLED = /^(Timeout|WORKER|.*WRAP|.*REQ|.*REQUEST|.*REQCALLBACK|.*REQPROMISE|.*JOB)$/;
+
+/** A signal handler is copied, and means the same in a child. */
+const HARMLESS = new Set(['SIGNALWRAP']);
+
+/** From begin() to end(), in the launcher, once. */
+export class QuietWatch {
+  readonly #threads: ReadonlySet<string>;
+  /** By async id: what it is and where it was made. */
+  readonly #resources = new Map<number, string>();
+  readonly #hook: AsyncHook;
+
+  /**
+   * With everything in place that modules may bring into being and that does no harm: libuv's
+   * thread pool, which starts all of its threads at the first request and is made anew in a child,
+   * and the handles of standard output and error, which children share.
+   */
+  static async begin(): Promise<QuietWatch> {
+    void process.stdout;
+    void process.stderr;
+    await stat('/');
+    return new QuietWatch();
+  }
+
+  private constructor() {
+    this.#threads = new Set(threads().map((thread) => thread.id));
+    this.#hook = createHook({
+      init: (id, type) => {
+        if (LOST_OR_DOUBLED.test(type) && !HARMLESS.has(type)) {
+          this.#resources.set(id, `${type}${placeOfCall()}`);
+        }
+      },
+      destroy: (id) => this.#resources.delete(id),
+    }).enable();
+  }
+
+  /** What is there now that a fork would lose, in words; empty: it may be forked. */
+  async findUnquiet(): Promise<string[]> {
+    let found = this.#look();
+    for (let turn = 0; turn < SETTLING_TURNS && found.length > 0; turn++) {
+      await setImmediate();
+      found = this.#look();
+    }
+    return found;
+  }
+
+  end(): void {
+    this.#hook.disable();
+  }
+
+  #look(): string[] {
+    const strangers = threads().filter((thread) => !this.#threads.has(thread.id));
+    return [
+      ...strangers.map((thread) => `thread ${thread.id} ("${thread.name}")`),
+      ...this.#resources.values(),
+    ];
+  }
+}
 
 /** A thread by its kernel id and the name that it gave itself. */
 interface Thread {
   readonly id: string;
   readonly name: string;
-}
-
-/** What was there before the first preload module: node's own threads, made anew in a child. */
-export interface Baseline {
-  readonly threads: ReadonlySet<string>;
-  /** Active resources by their type. */
-  readonly resources: ReadonlyMap<string, number>;
-}
-
-/**
- * Before the first preload module, with everything in place that they may bring into being and
- * that does no harm: libuv's thread pool, which starts all of its threads at the first request and
- * is made anew in a child, and the handles of standard output and error, which children share.
- */
-export async function takeBaseline(): Promise<Baseline> {
-  void process.stdout;
-  void process.stderr;
-  await stat('/');
-  await setImmediate();
-  return { threads: new Set(threads().map((thread) => thread.id)), resources: countResources() };
-}
-
-/**
- * What is running that a fork would lose, in words; empty if the launcher is quiet. Gives what is
- * merely finishing (a promise chain, a closing handle) a few turns of the loop to do so.
- */
-export async function findUnquiet(baseline: Baseline): Promise<string[]> {
-  let found = look(baseline);
-  for (let turn = 0; turn < SETTLING_TURNS && found.length > 0; turn++) {
-    await setImmediate();
-    found = look(baseline);
-  }
-  return found;
-}
-
-const SETTLING_TURNS = 10;
-
-function look(baseline: Baseline): string[] {
-  const strangers = threads().filter((thread) => !baseline.threads.has(thread.id));
-  const found = strangers.map((thread) => `thread ${thread.id} ("${thread.name}")`);
-  for (const [type, count] of countResources()) {
-    const more = count - (baseline.resources.get(type) ?? 0);
-    if (more > 0) found.push(more === 1 ? type : `${type} (${more} times)`);
-  }
-  return found;
 }
 
 function threads(): Thread[] {
@@ -70,13 +89,10 @@ function threads(): Thread[] {
   });
 }
 
-/** The turn that looks is itself one. */
-const OF_THE_LOOK = 'Immediate';
-
-function countResources(): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const type of process.getActiveResourcesInfo()) {
-    if (type !== OF_THE_LOOK) counts.set(type, (counts.get(type) ?? 0) + 1);
-  }
-  return counts;
+/** " (made at FILE:LINE:COLUMN)": the innermost call that is neither node's nor this file's. */
+function placeOfCall(): string {
+  const frames = new Error().stack?.split('\n').slice(1) ?? [];
+  const frame = frames.find((line) => !line.includes('node:') && !line.includes(import.meta.url));
+  const place = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(frame ?? '')?.[1];
+  return place === undefined ? '' : ` (made at ${place})`;
 }

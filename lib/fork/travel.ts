@@ -6,7 +6,7 @@
 
 import { deserialize, serialize } from 'node:v8';
 import type { LogOptions } from '../log.ts';
-import type { Registration } from '../model/registration.ts';
+import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
 
 /** The descriptors that a launcher and an exec'ed worker find open, by number. */
 export const CONTROL_DESCRIPTOR = 3;
@@ -14,6 +14,12 @@ export const CONTROL_DESCRIPTOR = 3;
 export const DEATH_DESCRIPTOR = 4;
 /** The main area. */
 export const AREA_DESCRIPTOR = 5;
+
+/**
+ * The last argument of a launcher and of an exec'ed worker. A process title is written over the
+ * arguments and ends where they end: this is the room for the longest name.
+ */
+export const TITLE_ROOM = '-'.repeat('bgworker: '.length + NAME_MAX_BYTES);
 
 /** postmaster → launcher, and → exec'ed worker: how to come up. */
 export interface LauncherConfig {

@@ -44,6 +44,10 @@ export interface PostmasterOptions {
   readonly handleSignals?: boolean;
 }
 
+/** What a bgworker.config file exports; where it names no data directory, `-D` does. */
+export type PostmasterConfig = Omit<PostmasterOptions, 'dataDirectory'> &
+  Partial<Pick<PostmasterOptions, 'dataDirectory'>>;
+
 /** The same with nothing left open. */
 export interface CheckedOptions {
   readonly dataDirectory: string;

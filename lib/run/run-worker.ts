@@ -11,10 +11,10 @@ import { createLogger, type Logger, type LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
 import { type Body, isAttached, type WorkerMain } from '../model/registration.ts';
 import { unreachable } from '../model/standing.ts';
-import { type MainArea, native } from '../native.ts';
+import { type DescriptorWatcher, type MainArea, native } from '../native.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { leaveByExitNow } from './leave.ts';
-import { installDefaults } from './signals.ts';
+import { deliverHeld, installDefaults } from './signals.ts';
 
 export interface WorkerEnvironment {
   readonly start: WorkerStart;
@@ -24,30 +24,59 @@ export interface WorkerEnvironment {
   readonly log: LogOptions;
 }
 
-/** Exit codes by PostgreSQL's rule: 0 done, 1 failed and to be tried again. */
-const DONE = 0;
+/** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
 const FAILED = 1;
 
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
-export function runWorker({ start, registry, area, log }: WorkerEnvironment): void {
+export function runWorker(environment: WorkerEnvironment): void {
+  run(environment, prepare(environment).worker);
+}
+
+/**
+ * Launcher only, before its first fork: the way to main() once, and back. V8 compiles a function
+ * when it is first called, and what was compiled here is not compiled again in every child.
+ */
+export function rehearseWorker(environment: WorkerEnvironment): void {
+  const { worker, undo } = prepare(environment);
+  startBody(environment.start.registration.body, environment.start, environment.registry, worker);
+  undo();
+}
+
+interface Prepared {
+  readonly worker: BackgroundWorker;
+  /** For the rehearsal alone. */
+  undo(): void;
+}
+
+/** The steps before any code of the worker's own. */
+function prepare({ start, area, log }: WorkerEnvironment): Prepared {
   const { registration, slot } = start;
   const attached = isAttached(registration) ? area : null;
 
+  const worker = new BackgroundWorker(start, () => createLogger(log, registration.name));
+
   // 1. The exit path first: from here on nothing may end in node's own.
-  leaveByExitNow(() => attached?.detach(slot));
+  const stay = leaveByExitNow({
+    cleanup: () => attached?.detach(slot),
+    failed: (error) => fail(worker.log, start, error),
+  });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
   attached?.attach(slot);
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
-  // 4. The worker's view of itself, and what becomes of errors that it does not catch.
-  const worker = new BackgroundWorker(start, () => createLogger(log, registration.name));
-  process.on('uncaughtException', (error) => {
-    // A handler of the worker's own has the last word.
-    if (process.listenerCount('uncaughtException') === 1) fail(worker.log, start, error);
-  });
-  // 5. The end of the postmaster.
-  watchPostmaster(worker);
-  // 6. main(). Signals are blocked until its synchronous part is over.
+  // 4. The end of the postmaster.
+  const watcher = watchPostmaster(worker);
+
+  const undo = (): void => {
+    watcher.close();
+    stay();
+  };
+  return { worker, undo };
+}
+
+function run({ start, registry }: WorkerEnvironment, worker: BackgroundWorker): void {
+  const { registration } = start;
+  // 5. main(). Signals are blocked until its synchronous part is over.
   const body = startBody(registration.body, start, registry, worker);
   body.started.then(
     () => {
@@ -56,11 +85,13 @@ export function runWorker({ start, registry, area, log }: WorkerEnvironment): vo
         process.exit(FAILED);
       });
       native.unblockSignals();
+      deliverHeld();
     },
     () => {}, // Its failure is handled below.
   );
   body.finished.then(
-    (code) => process.exit(code),
+    // Without a code it is process.exitCode's, as at any other end of a Node program.
+    (code) => (code === undefined ? process.exit() : process.exit(code)),
     (error: unknown) => fail(worker.log, start, error),
   );
 }
@@ -68,8 +99,8 @@ export function runWorker({ start, registry, area, log }: WorkerEnvironment): vo
 interface RunningBody {
   /** main()'s synchronous part is over. */
   readonly started: Promise<void>;
-  /** The exit code that its return stands for. */
-  readonly finished: Promise<number>;
+  /** The exit code that its return stands for; undefined: process.exitCode, which is 0 by default. */
+  readonly finished: Promise<number | undefined>;
 }
 
 function startBody(
@@ -102,7 +133,7 @@ function startBody(
 
 function call(main: WorkerMain, worker: BackgroundWorker, arg: unknown): RunningBody {
   try {
-    const finished = Promise.resolve(main(worker, arg)).then(() => DONE);
+    const finished = Promise.resolve(main(worker, arg)).then(() => undefined);
     return { started: Promise.resolve(), finished };
   } catch (error) {
     const failed = Promise.reject(error);
@@ -153,9 +184,10 @@ function fail(log: Logger, { registration }: WorkerStart, error: unknown): void 
  * The end of the pipe that only the postmaster holds. A worker that waits on its latch is told and
  * has until the launcher's patience ends (500 ms) to leave by itself; another one leaves at once.
  */
-function watchPostmaster(worker: BackgroundWorker): void {
+function watchPostmaster(worker: BackgroundWorker): DescriptorWatcher {
   const watcher = new native.DescriptorWatcher(DEATH_DESCRIPTOR, () => {
     watcher.close();
     if (!worker.latch.orphan()) process.exit(FAILED);
   });
+  return watcher;
 }

@@ -23,17 +23,45 @@ export function onSignal(signal: NodeJS.Signals, handler: SignalHandler, latch: 
   });
 }
 
+/**
+ * Exec'ed worker only, first thing. Its signal mask holds for the main thread alone, and a signal
+ * to the process would go to one of node's helper threads, so it is caught and kept until the end
+ * of main()'s synchronous part. A fork has no such threads: there the mask does it.
+ */
+export function holdSignals(): void {
+  for (const signal of HELD) process.on(signal, hold);
+}
+
+const HELD = ['SIGTERM', ...IGNORED] as const;
+const held = new Set<NodeJS.Signals>();
+
+function hold(signal: NodeJS.Signals): void {
+  held.add(signal);
+}
+
 /** After the synchronous part of main(), before signals are unblocked. */
 export function installDefaults(terminate: () => void): void {
-  if (process.listenerCount('SIGTERM') === 0) {
+  if (isNobodys('SIGTERM')) {
     process.on('SIGTERM', function byDefault() {
       // A handler of the worker's own that came later takes its place.
       if (process.listenerCount('SIGTERM') === 1) terminate();
     });
   }
   for (const signal of IGNORED) {
-    if (process.listenerCount(signal) === 0) process.on(signal, ignore);
+    if (isNobodys(signal)) process.on(signal, ignore);
   }
+  // Last: without any listener the system's own default would be back for a moment.
+  for (const signal of HELD) process.off(signal, hold);
+}
+
+/** What came before anybody could take it. */
+export function deliverHeld(): void {
+  for (const signal of held) process.emit(signal, signal);
+  held.clear();
+}
+
+function isNobodys(signal: NodeJS.Signals): boolean {
+  return process.listeners(signal).every((listener) => listener === hold);
 }
 
 function ignore(): void {}

@@ -37,7 +37,13 @@ export interface RunnerOwner {
 type Course =
   | { readonly kind: 'idle' }
   | { readonly kind: 'preparing'; readonly abort: AbortController }
-  | { readonly kind: 'starting'; readonly abort: AbortController; readonly server: PreparedServer }
+  | {
+      readonly kind: 'starting';
+      readonly abort: AbortController;
+      readonly server: PreparedServer;
+      /** null: the launcher was asked and has not answered yet. */
+      readonly pid: Pid | null;
+    }
   | { readonly kind: 'ready'; readonly server: PreparedServer };
 
 /** How much of the server's log is shown when it does not come up. */
@@ -82,6 +88,7 @@ export class ServerRunner {
   forked(pid: Pid): void {
     if (this.#course.kind !== 'starting') return;
     const { abort, server } = this.#course;
+    this.#course = { ...this.#course, pid };
     this.#owner.started(pid);
     waitForReady(server.pgdata, { pid, signal: abort.signal }).then(
       () => {
@@ -96,16 +103,24 @@ export class ServerRunner {
   failed(call: string, why: string): void {
     const file = this.#course.kind === 'starting' ? this.#course.server.program.file : 'postgres';
     this.#course = { kind: 'idle' };
+    if (this.#isToldToEnd) return this.#owner.exited();
     this.#owner.failed(new BgworkerError('ERR_SERVER_FAILED', messages.notStarted(file, call, why)));
+  }
+
+  /** The launcher is dead. A server that it made has an end of its own; a mere request has none. */
+  launcherLost(): void {
+    this.#isToldToEnd = true;
+    if (this.#course.kind !== 'starting' || this.#course.pid !== null) return;
+    this.#course = { kind: 'idle' };
+    this.#owner.exited();
   }
 
   /** From the launcher: the server process is gone. */
   ended(how: string): void {
     const course = this.#course;
     this.#course = { kind: 'idle' };
-    if (course.kind !== 'starting') return this.#owner.exited();
-    course.abort.abort(new Error('the server ended'));
-    if (this.#isToldToEnd) return this.#owner.exited();
+    if (course.kind === 'starting') course.abort.abort(new Error('the server ended'));
+    if (course.kind !== 'starting' || this.#isToldToEnd) return this.#owner.exited();
     const { logFile } = course.server.program;
     const sentence = messages.endedEarly(how, logFile, tailOf(logFile));
     this.#owner.failed(new BgworkerError('ERR_SERVER_FAILED', sentence));
@@ -121,7 +136,7 @@ export class ServerRunner {
     this.#socketDirectory = server.socketDirectory;
     await waitForPreviousServer(server.pgdata, abort.signal);
     abort.signal.throwIfAborted();
-    this.#course = { kind: 'starting', abort, server };
+    this.#course = { kind: 'starting', abort, server, pid: null };
     const { logFile, conninfo: _, ...program } = server.program;
     const log = openSync(logFile, 'a', 0o600);
     try {

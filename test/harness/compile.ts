@@ -1,0 +1,10 @@
+// compile.ts: vitest's globalSetup: what the tests start is what the sources say, not yesterday's.
+
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export function setup(): void {
+  execFileSync('npx', ['tsc', '-b'], { cwd: ROOT, stdio: 'inherit' });
+}
