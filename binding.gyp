@@ -30,6 +30,8 @@
         "-fno-exceptions",
         "-fvisibility=hidden"
       ],
+      # A symbol that is looked up when it is first called would be looked up in every child.
+      "ldflags": ["-Wl,-z,now"],
       "conditions": [["werror==1", { "cflags_cc": ["-Werror"] }]]
     }
   ]

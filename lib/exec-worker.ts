@@ -17,6 +17,11 @@ import { native } from './native.ts';
 import { runWorker } from './run/run-worker.ts';
 import { holdSignals } from './run/signals.ts';
 
+const SIGKILL = 9;
+
+// To go with the launcher. If it has died before this line, the postmaster knows this child and
+// ends it; if the postmaster has, too, its end is on the death descriptor.
+native.setParentDeathSignal(SIGKILL);
 native.enterExecedChild();
 const note = native.receiveNote(CONTROL_DESCRIPTOR);
 if (note === null) native.exitNow(1);

@@ -53,7 +53,13 @@ async function main(): Promise<void> {
   collectGarbage();
 
   const child = native.launcherLoop(CONTROL_DESCRIPTOR, area);
-  becomeChild(child, { config, registry, area }, runWorker);
+  try {
+    becomeChild(child, { config, registry, area }, runWorker);
+  } catch (error) {
+    // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    native.exitNow(1);
+  }
 }
 
 type Inherited = {

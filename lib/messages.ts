@@ -71,6 +71,8 @@ export function preloadFailed(module: string, cause: unknown): string {
   return `preload module ${module} failed: ${reason(cause)}`;
 }
 
+export const noSuchFile = 'there is no such file';
+
 export function initMissing(exported: readonly string[]): string {
   return `it exports no function "init", only ${exported.join(', ') || 'nothing'}`;
 }

@@ -5,7 +5,7 @@ import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { BootingChildren } from './fork/booting.ts';
-import { type ChildEnd, LauncherProcess } from './fork/launcher-process.ts';
+import { type ChildEnd, LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
 import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './fork/travel.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
@@ -132,7 +132,12 @@ export class Performer {
           workers: this.#admit(workers),
         });
       },
-      (error: Error) => this.#hooks.post({ kind: 'launcher-failed', error }),
+      (error: Error) => {
+        // One like it has been ready before, so the next one may be again.
+        const isLost = error instanceof LauncherKilled && this.#launcher !== null;
+        if (isLost) this.#lost(error.how);
+        else this.#hooks.post({ kind: 'launcher-failed', error });
+      },
     );
   }
 
@@ -193,6 +198,7 @@ export class Performer {
       file: process.execPath,
       args: [process.execPath, EXEC_PROGRAM, TITLE_ROOM],
       env: entriesOf(process.env),
+      deathSignal: 0, // It sees to that itself, as a fork does.
       targets: attached ? [3, 4, 5] : [3, 4],
       descriptors: [theirs, this.#deathPipe[0], ...(attached ? [this.#area.descriptor] : [])],
     });

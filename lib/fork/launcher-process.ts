@@ -84,6 +84,20 @@ export const LAUNCHER_FLAGS = ['--single-threaded', '--v8-pool-size=0', '--no-me
 const SELF_TEST_CHILD: ChildId = 0;
 const SELF_TEST_MS = 5_000;
 
+/** A signal ended it before it was ready: nothing is wrong with its modules. */
+export class LauncherKilled extends BgworkerError {
+  readonly how: string;
+
+  constructor(signal: NodeJS.Signals) {
+    const how = `signal ${signal}`;
+    super('ERR_LAUNCHER_FAILED', messages.launcherDied(how));
+    this.how = how;
+  }
+}
+
+/** Until it is ready its end is the failure of start(), and nobody else's news. */
+const NOBODY: LauncherOwner = { forked() {}, failed() {}, ended() {}, lost() {} };
+
 export class LauncherProcess {
   readonly pid: Pid;
   /** Why workers are not forked, in words; null: they are. */
@@ -93,7 +107,9 @@ export class LauncherProcess {
   readonly #channel: LauncherChannel;
   readonly #children = new Map<ChildId, Child>();
   readonly #exited: Promise<unknown[]>;
-  #owner: LauncherOwner;
+  /** Rejects when it has ended: for who waits for something else of it. */
+  readonly #died: Promise<never>;
+  #owner = NOBODY;
   #onNote: ((announcement: Announcement) => void) | null = null;
   /** 'lost': it died unasked, and what it is still asked for is lost like the rest. */
   #course: 'open' | 'lost' | 'closing' = 'open';
@@ -116,6 +132,7 @@ export class LauncherProcess {
       else if (needExec.length > 0) launcher.forkProblem = messages.declaredExec(needExec);
       else launcher.forkProblem = await launcher.#selfTest();
       options.signal.throwIfAborted();
+      launcher.#owner = options.owner;
       return { launcher, workers };
     } catch (error) {
       await launcher.end();
@@ -125,16 +142,26 @@ export class LauncherProcess {
     }
   }
 
-  private constructor({ area, deathDescriptor, owner }: LauncherOptions) {
+  private constructor({ area, deathDescriptor }: LauncherOptions) {
     const [ourEnd, launcherEnd] = native.channelPair();
     this.#process = spawn(process.execPath, [...LAUNCHER_FLAGS, PROGRAM, TITLE_ROOM], {
       stdio: ['ignore', 'inherit', 'inherit', launcherEnd, deathDescriptor, area.descriptor],
     });
     closeSync(launcherEnd);
     this.#exited = once(this.#process, 'exit');
-    this.#exited.catch(() => {}); // spawn() itself failed; the socket's end says so to #introduce.
+    this.#died = this.#exited.then(
+      ([code, signal]) => {
+        if (signal !== null) throw new LauncherKilled(signal as NodeJS.Signals);
+        const sentence = messages.launcherDied(`exit code ${code}`);
+        throw new BgworkerError('ERR_LAUNCHER_FAILED', sentence);
+      },
+      (cause: Error) => {
+        const sentence = messages.launcherDied(cause.message);
+        throw new BgworkerError('ERR_LAUNCHER_FAILED', sentence, { cause });
+      },
+    );
+    this.#died.catch(() => {}); // It will die one day; that is an error only before it is ready.
     this.pid = this.#process.pid ?? 0;
-    this.#owner = owner;
     this.#channel = new native.LauncherChannel(
       ourEnd,
       (report) => this.#hear(report),
@@ -182,19 +209,7 @@ export class LauncherProcess {
       this.#onNote = resolve;
     });
     this.#channel.note(encodeNote(config));
-    const died = this.#exited.then(
-      ([code, signal]) => {
-        const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-        throw new BgworkerError('ERR_LAUNCHER_FAILED', messages.launcherDied(how));
-      },
-      (cause: Error) => {
-        throw new BgworkerError('ERR_LAUNCHER_FAILED', messages.launcherDied(cause.message), {
-          cause,
-        });
-      },
-    );
-    died.catch(() => {}); // It will die one day; that is news only before the announcement.
-    const announcement = await Promise.race([announced, died]);
+    const announcement = await Promise.race([announced, this.#died]);
     if (announcement.kind === 'ready') return announcement;
     const cause = new Error(announcement.message);
     cause.stack = announcement.stack ?? announcement.message;
@@ -203,13 +218,11 @@ export class LauncherProcess {
 
   /** The first fork is nobody's worker: null if it did what it should, else what it did instead. */
   async #selfTest(): Promise<string | null> {
-    const owner = this.#owner;
     const outcome = new Promise<string | null>((resolve) => {
       this.#owner = {
-        forked: () => {},
+        ...NOBODY,
         failed: (_child, call, why) => resolve(`failed (${call}: ${why})`),
         ended: (_child, _pid, end) => resolve(selfTestOutcome(end)),
-        lost: (how) => resolve(`ended the launcher (${how})`),
       };
     });
     const impatience = setTimeout(
@@ -218,11 +231,10 @@ export class LauncherProcess {
     );
     try {
       this.fork(SELF_TEST_CHILD, false, { kind: 'self-test' });
-      const problem = await outcome;
+      const problem = await Promise.race([outcome, this.#died]);
       return problem === null ? null : messages.selfTestFailed(problem);
     } finally {
       clearTimeout(impatience);
-      this.#owner = owner;
     }
   }
 

@@ -4,6 +4,7 @@
 // again. Nothing is checked here but what only this process can see: whether `main` is a function
 // and whether `arg` can travel. The rules are the postmaster's, in register/check.ts.
 
+import { existsSync } from 'node:fs';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import * as messages from '../messages.ts';
@@ -134,6 +135,8 @@ export async function preload(
 /** Gives whether the module needs its workers exec'ed. */
 async function initModule(module: string, server: PreloadServer): Promise<boolean> {
   try {
+    // node's own error would name this library's file as the one that imports it.
+    if (!existsSync(new URL(module))) throw new Error(messages.noSuchFile);
     const loaded = await importModule(module);
     const init = loaded.init;
     if (typeof init !== 'function') {

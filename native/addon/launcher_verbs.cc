@@ -55,6 +55,17 @@ Napi::Value receiveNote(const Napi::CallbackInfo& info) {
   return Napi::Buffer<uint8_t>::Copy(env, body.value().data(), body.value().size());
 }
 
+Napi::Object childObject(Napi::Env env, const ForkedChild& child) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("childId", Napi::Number::New(env, child.childId));
+  // Its own: process.pid is still the launcher's.
+  object.Set("pid", Napi::Number::New(env, getpid()));
+  object.Set("payload",
+             Napi::Buffer<uint8_t>::Copy(env, child.payload.data(), child.payload.size()));
+  object.Set("descriptors", descriptorArray(env, child.descriptors));
+  return object;
+}
+
 Napi::Value launcherLoop(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::optional<int> control = readDescriptor(info[0], "controlDescriptor");
@@ -65,18 +76,12 @@ Napi::Value launcherLoop(const Napi::CallbackInfo& info) {
     if (object == nullptr) return env.Undefined();
     area = object->core();
   }
+  // Once for nobody, so that V8 learns the object's shape here and not in every child.
+  childObject(env, {0, {0}, {}});
   Result<ForkedChild> child = runLauncher(*control, area, nodeForkHooks(env));
   if (!child.ok()) return throwSystemError(env, child.error());
   // From here on this is the child.
-  ForkedChild& found = child.value();
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("childId", Napi::Number::New(env, found.childId));
-  // Its own: process.pid is still the launcher's.
-  object.Set("pid", Napi::Number::New(env, getpid()));
-  object.Set("payload",
-             Napi::Buffer<uint8_t>::Copy(env, found.payload.data(), found.payload.size()));
-  object.Set("descriptors", descriptorArray(env, found.descriptors));
-  return object;
+  return childObject(env, child.value());
 }
 
 Napi::Value rawForkNs(const Napi::CallbackInfo& info) {
