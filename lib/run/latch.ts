@@ -54,8 +54,13 @@ export class Latch {
     }
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      if (this.#isSet || this.#isOrphaned || timeoutMs === 0) {
+      if (this.#isSet || timeoutMs === 0) {
         return resolve(this.#result(!this.#isSet && !this.#isOrphaned));
+      }
+      if (this.#isOrphaned) {
+        // Not at once: a loop that waits again without a look at this would never let go.
+        setImmediate(() => resolve(this.#result(false)));
+        return undefined;
       }
       const end = () => {
         clearTimeout(timer);

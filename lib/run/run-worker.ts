@@ -27,6 +27,9 @@ export interface WorkerEnvironment {
 /** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
 const FAILED = 1;
 
+/** The launcher's kFarewellMs, for when the launcher is dead as well. */
+const FAREWELL_MS = 500;
+
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
 export function runWorker(environment: WorkerEnvironment): void {
   run(environment, prepare(environment).worker);
@@ -182,12 +185,13 @@ function fail(log: Logger, { registration }: WorkerStart, error: unknown): void 
 
 /**
  * The end of the pipe that only the postmaster holds. A worker that waits on its latch is told and
- * has until the launcher's patience ends (500 ms) to leave by itself; another one leaves at once.
+ * has as long as the launcher's patience to leave by itself; another one leaves at once.
  */
 function watchPostmaster(worker: BackgroundWorker): DescriptorWatcher {
   const watcher = new native.DescriptorWatcher(DEATH_DESCRIPTOR, () => {
     watcher.close();
-    if (!worker.latch.orphan()) process.exit(FAILED);
+    if (worker.latch.orphan()) setTimeout(() => process.exit(FAILED), FAREWELL_MS);
+    else process.exit(FAILED);
   });
   return watcher;
 }
