@@ -5,10 +5,9 @@
 // loop. Only children come out of that loop; below it, this file is their first code.
 
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { BgworkerError } from './errors.ts';
 import { divergeFromSiblings, installEntropyGuards } from './fork/entropy.ts';
+import { collector } from './fork/garbage.ts';
 import { PreloadRegistry, preload } from './fork/preload.ts';
 import { QuietWatch } from './fork/quiet.ts';
 import { runSelfTest } from './fork/self-test.ts';
@@ -23,6 +22,7 @@ import {
   type LauncherConfig,
   type WorkerStart,
 } from './fork/travel.ts';
+import { holdLoopWhileCompiling } from './fork/web-assembly.ts';
 import { createLogger } from './log.ts';
 import { type ForkedChild, type MainArea, native } from './native.ts';
 import type { BackgroundWorker } from './run/background-worker.ts';
@@ -42,6 +42,7 @@ async function main(): Promise<void> {
   const config = decodeNote<LauncherConfig>(note);
 
   installEntropyGuards();
+  holdLoopWhileCompiling();
   const area = native.MainArea.map(AREA_DESCRIPTOR);
   const log = createLogger(config.log, 'launcher');
   if (config.postgres) await import('./postgres/connect.ts');
@@ -136,12 +137,10 @@ const REHEARSAL: WorkerStart = {
  * what it shares.
  */
 function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
+  const collect = collector();
   collect();
   collect({ type: 'minor' });
   collect({ type: 'minor' });
-  setFlagsFromString('--no-expose-gc');
 }
 
 function announce(announcement: Announcement): void {
@@ -155,5 +154,6 @@ main().catch((error: unknown) => {
       ? error.code
       : 'ERR_PRELOAD_FAILED';
   announce({ kind: 'refused', code, message, stack: stack ?? null });
-  native.exitNow(1);
+  // The postmaster ends this process, together with all that the modules have started.
+  setInterval(() => {}, 1 << 30);
 });

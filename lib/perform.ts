@@ -313,13 +313,14 @@ export class Performer {
 const NOT_YET_STARTED = -1;
 const STOPPED = 0;
 
-const SIGTERM = constants.signals.SIGTERM;
+const SIGKILL = constants.signals.SIGKILL;
 
 const PLAIN_REQUEST = {
   cwd: null,
   uid: null,
   gid: null,
-  deathSignal: SIGTERM,
+  /** If the launcher is alive when the postmaster dies, it says SIGTERM first. */
+  deathSignal: SIGKILL,
   targets: [] as readonly number[],
   descriptors: [] as readonly number[],
   limits: [],

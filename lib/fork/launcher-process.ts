@@ -199,6 +199,7 @@ export class LauncherProcess {
     this.#course = 'closing';
     this.#channel.close();
     // It has no children any more, and would leave by itself, unless somebody has stopped it.
+    this.#killSession();
     this.#process.kill('SIGKILL');
     await this.#exited.catch(() => {});
     for (const child of this.#children.keys()) this.#forget(child);
@@ -282,6 +283,19 @@ export class LauncherProcess {
         this.#forget(childId);
         this.#owner.ended(childId, child.pid, { kind: 'lost' });
       });
+    }
+  }
+
+  /** What the preload modules have started for themselves; it leads a session of its own. */
+  #killSession(): void {
+    const { pid, exitCode, signalCode } = this.#process;
+    // Reaped, its number may be somebody else's.
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      // It has not come so far as to have a session.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
 

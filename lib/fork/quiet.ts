@@ -9,6 +9,7 @@ import { type AsyncHook, createHook } from 'node:async_hooks';
 import { readdirSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { collector } from './garbage.ts';
 
 /** How many turns of the loop what is merely finishing (a closing handle) gets to be gone. */
 const SETTLING_TURNS = 10;
@@ -52,6 +53,15 @@ export class QuietWatch {
 
   /** What is there now that a fork would lose, in words; empty: it may be forked. */
   async findUnquiet(): Promise<string[]> {
+    const found = await this.#settle();
+    if (found.length === 0) return found;
+    // A request that was answered synchronously (pbkdf2Sync, randomFillSync) is told from a pending
+    // one only by being garbage.
+    collector()();
+    return this.#settle();
+  }
+
+  async #settle(): Promise<string[]> {
     let found = this.#look();
     for (let turn = 0; turn < SETTLING_TURNS && found.length > 0; turn++) {
       await setImmediate();

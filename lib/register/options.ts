@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../log.ts';
 import { WORKER_PROCESSES_MAX } from '../model/registration.ts';
+import { parseConninfo } from '../postgres/conninfo/index.ts';
 import { oneOf, validate, wholeNumber } from './validate.ts';
 
 /** An embedded server: initdb at the first start, a private Unix socket, stopped last. */
@@ -127,9 +128,12 @@ const schema = v.strictObject(
   'must be an object',
 );
 
-/** @throws BgworkerError ERR_INVALID_OPTION */
+/** @throws BgworkerError ERR_INVALID_OPTION, ERR_CONNINFO */
 export function checkOptions(input: unknown): CheckedOptions {
   const options = validate(schema, input, SUBJECT, 'ERR_INVALID_OPTION');
+  if (options.postgres !== undefined && 'conninfo' in options.postgres) {
+    parseConninfo(options.postgres.conninfo);
+  }
   return {
     ...options,
     dataDirectory: pathOf(options.dataDirectory),

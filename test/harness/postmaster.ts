@@ -1,6 +1,6 @@
 // postmaster.ts: a Postmaster in a program of its own, with the workers that a test casts.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -18,6 +18,8 @@ export interface Setting extends Partial<PostmasterOptions>, Omit<Script, 'optio
 /** A directory that goes with the test. */
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'bgworker-test-'));
+  // An embedded server under a user of its own has its data below.
+  chmodSync(path, 0o711);
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }

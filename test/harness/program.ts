@@ -104,6 +104,11 @@ export class Program {
     this.#process.stdin?.write(`${JSON.stringify(command)}\n`);
   }
 
+  /** From now on nobody reads its log. */
+  closeLog(): void {
+    this.#process.stderr?.destroy();
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
   }

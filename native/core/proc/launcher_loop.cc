@@ -203,9 +203,11 @@ void LauncherLoop::leave(int code, const char* reason) {
   // The postmaster, if it lives, sees the end of file now, and no event wakes us for the socket.
   unwatch(control_.get());
   control_.reset();
-  // Forked workers notice by themselves; a program gets the signal that its request named.
+  // Forked workers notice by themselves. A program gets the signal that its request named, but
+  // SIGKILL only when its time is up: unlike the kernel, this process can be patient.
   for (const auto& [pid, child] : children_) {
-    if (child.deathSignal != 0) (void)kill(-pid, child.deathSignal);
+    int farewell = child.deathSignal == SIGKILL ? SIGTERM : child.deathSignal;
+    if (farewell != 0) (void)kill(-pid, farewell);
   }
   int64_t deadline = nowMs() + kFarewellMs;
   while (!children_.empty()) {
