@@ -18,8 +18,8 @@ import type { SlotIndex, State, Worker } from './model/state.ts';
 import { type ExecRequest, type MainArea, native } from './native.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
 import { type Follower, follow } from './postgres/follow.ts';
-import { targetFor } from './postgres/target-for.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
+import { targetFor } from './postgres/target-for.ts';
 import { checkRegistration } from './register/check.ts';
 import type { CheckedOptions } from './register/options.ts';
 

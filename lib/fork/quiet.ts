@@ -15,7 +15,8 @@ import { collector } from './garbage.ts';
 const SETTLING_TURNS = 10;
 
 /** In node's words: handles (a socket, a server, a child process, a watcher) and pending requests. */
-const LOST_OR_DOUBLED = /^(Timeout|WORKER|.*WRAP|.*REQ|.*REQUEST|.*REQCALLBACK|.*REQPROMISE|.*JOB)$/;
+const LOST_OR_DOUBLED =
+  /^(Timeout|WORKER|.*WRAP|.*REQ|.*REQUEST|.*REQCALLBACK|.*REQPROMISE|.*JOB)$/;
 
 /** A signal handler is copied, and means the same in a child. */
 const HARMLESS = new Set(['SIGNALWRAP']);

@@ -14,8 +14,9 @@ const NAMES = ['compile', 'compileStreaming', 'instantiate', 'instantiateStreami
 export function holdLoopWhileCompiling(): void {
   // Node's types leave WebAssembly to those of browsers.
   const { WebAssembly } = globalThis as unknown as {
-    WebAssembly: Partial<Record<(typeof NAMES)[number], Compile>>;
+    WebAssembly?: Partial<Record<(typeof NAMES)[number], Compile>>;
   };
+  if (WebAssembly === undefined) return; // node --jitless
   for (const name of NAMES) {
     const original = WebAssembly[name];
     if (original === undefined) continue;

@@ -89,8 +89,7 @@ export class BackgroundWorker {
    * ERR_SERVER_UNREACHABLE or ERR_SERVER_REFUSED.
    */
   async connect(options: ConnectOptions = {}): Promise<Client> {
-    const refuse = (sentence: string) =>
-      new BgworkerError('ERR_NO_DATABASE_CONNECTION', sentence);
+    const refuse = (sentence: string) => new BgworkerError('ERR_NO_DATABASE_CONNECTION', sentence);
     if (!this.flags.includes('BACKEND_DATABASE_CONNECTION')) throw refuse(flagMissing(this.name));
     if (this.#start.conninfo === null) throw refuse(noDatabaseFollowed(this.name));
     if (this.#hasConnected) throw refuse(connectedTwice(this.name));

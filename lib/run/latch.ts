@@ -76,13 +76,10 @@ export class Latch {
         reject(signal?.reason);
       };
       // Without a timeout the timer only holds the event loop open: a wait is a reason to live.
-      const timer = setTimeout(
-        () => {
-          end();
-          resolve(this.#result(true));
-        },
-        timeoutMs ?? TIMEOUT_MAX_MS,
-      );
+      const timer = setTimeout(() => {
+        end();
+        resolve(this.#result(true));
+      }, timeoutMs ?? TIMEOUT_MAX_MS);
       this.#waiters.add(woken);
       signal?.addEventListener('abort', aborted, { once: true });
     });

@@ -21,7 +21,8 @@ export function marked(id: string): Stray[] {
     .flatMap((name) => {
       try {
         // A zombie has no environment any more, and is its parent's business.
-        if (!readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(needle)) return [];
+        if (!readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(needle))
+          return [];
         const pid = Number(name);
         return [{ pid, command: commandOf(pid), state: stateOf(pid) }];
       } catch {

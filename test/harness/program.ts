@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { onTestFailed, onTestFinished } from 'vitest';
 import type { Command, Line } from '../fixtures/process/script.ts';
-import { MARK, marked, sharedMemory, type Stray } from './leftovers.ts';
+import { MARK, marked, type Stray, sharedMemory } from './leftovers.ts';
 
 const PROGRAMS = new URL('../../dist-programs/test/fixtures/process/', import.meta.url);
 
@@ -145,7 +145,10 @@ export class Program {
       () =>
         this.lines
           .slice(options?.after ?? 0)
-          .find((line): line is Of<'say'> => line.kind === 'say' && line.name === name && line.text === text),
+          .find(
+            (line): line is Of<'say'> =>
+              line.kind === 'say' && line.name === name && line.text === text,
+          ),
       options?.withinMs ?? PATIENCE_MS,
     );
   }
