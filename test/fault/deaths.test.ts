@@ -104,6 +104,16 @@ describe('SIGKILL of the postmaster', () => {
     await startsAgain(postmaster.dataDirectory);
   });
 
+  test('who waits on its latch and does not look why it was woken, does not lock itself up', async () => {
+    const postmaster = await startPostmaster({ cast: [{ name: 'one', main: 'waitBlindly' }] });
+    await postmaster.heard('one', 'tick');
+    postmaster.kill('SIGKILL');
+    await postmaster.exited;
+    // Timers and signals still get their turn in the half second that it has.
+    await postmaster.count('say', 5, undefined, { after: postmaster.mark() });
+    await postmaster.empty({ withinMs: DEATH_MS });
+  });
+
   test('who waits on its latch is told, and may say goodbye', async () => {
     const postmaster = await startPostmaster({ cast: [{ name: 'one', main: 'mourn' }] });
     await postmaster.heard('one', 'ready');

@@ -92,9 +92,6 @@ describe('what a fork would lose is refused', () => {
       import { gzipSync } from 'node:zlib';
       const kept = [];
       export async function init(server) {
-        // Answered at once, each by an object that looks like a pending request until it is garbage.
-        kept.push(pbkdf2Sync('a', 'b', 1, 8, 'sha1'), scryptSync('a', 'b', 8), gzipSync('text'));
-        kept.push(randomBytes(8), randomFillSync(new Uint8Array(8)), Math.random());
         await new Promise((resolve) => pbkdf2('a', 'b', 1, 8, 'sha1', resolve));
         const listener = createServer();
         await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
@@ -106,6 +103,9 @@ describe('what a fork would lose is refused', () => {
         clearTimeout(setTimeout(() => {}, 1e6));
         await new Promise((resolve) => setTimeout(resolve, 5));
         server.registerBackgroundWorker({ name: 'one', main: () => process.exit(7), restartTime: 'never' });
+        // Answered at once, each by an object that looks like a pending request until it is garbage.
+        kept.push(pbkdf2Sync('a', 'b', 1, 8, 'sha1'), scryptSync('a', 'b', 8), gzipSync('text'));
+        kept.push(randomBytes(8), randomFillSync(new Uint8Array(8)), Math.random());
       }`);
     const postmaster = await startPostmaster({ preload: [module] });
     expect(await postmaster.exitOf('one')).toMatchObject({ how: 'code 7' });
