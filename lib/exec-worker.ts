@@ -4,18 +4,18 @@
 // where it cannot fork, to find its closure and its argument; then it runs as any other worker.
 
 import { closeSync } from 'node:fs';
-import { preload } from './fork/preload.ts';
+import { createLogger } from './log.ts';
+import { isAttached } from './model/registration.ts';
+import { native } from './native.ts';
+import { preload } from './preload/preload.ts';
+import { runWorker } from './run/run-worker.ts';
+import { holdSignals } from './run/signals.ts';
 import {
   AREA_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
   type ExecedWorkerConfig,
-} from './fork/travel.ts';
-import { createLogger } from './log.ts';
-import { isAttached } from './model/registration.ts';
-import { native } from './native.ts';
-import { runWorker } from './run/run-worker.ts';
-import { holdSignals } from './run/signals.ts';
+} from './travel/notes.ts';
 
 const SIGKILL = 9;
 

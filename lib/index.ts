@@ -1,19 +1,13 @@
 // index.ts: what users of the package import. Everything else is the library's own.
 
 export { BgworkerError, type ErrorCode } from './errors.ts';
-export type { PreloadServer } from './fork/preload.ts';
 export type { Logger, LogOptions } from './log.ts';
 export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
-export type {
-  BackgroundWorkerOptions,
-  Registration,
-  WorkerBody,
-  WorkerFlag,
-  WorkerMain,
-} from './model/registration.ts';
+export type { Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
 export { Postmaster, type PostmasterEvents, type WorkerInfo } from './postmaster.ts';
+export type { PreloadServer } from './preload/preload.ts';
 export type {
   EmbeddedPostgres,
   FollowedPostgres,
@@ -23,3 +17,4 @@ export type {
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
 export type { Latch, WaitOptions, WaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
+export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';

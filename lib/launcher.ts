@@ -1,16 +1,21 @@
 // launcher.ts: the launcher program: a warm node that the postmaster forks its children from.
 //
 // Started by fork/launcher-process.ts, by nobody else, with three descriptors open (see
-// fork/travel.ts). It loads the preload modules, says what they registered, and goes into a native
+// travel/notes.ts). It loads the preload modules, says what they registered, and goes into a native
 // loop. Only children come out of that loop; below it, this file is their first code.
 
 import { setImmediate } from 'node:timers/promises';
 import { BgworkerError } from './errors.ts';
-import { divergeFromSiblings, installEntropyGuards } from './fork/entropy.ts';
-import { collector } from './fork/garbage.ts';
-import { PreloadRegistry, preload } from './fork/preload.ts';
-import { QuietWatch } from './fork/quiet.ts';
-import { runSelfTest } from './fork/self-test.ts';
+import { createLogger } from './log.ts';
+import { type ForkedChild, type MainArea, native } from './native.ts';
+import { divergeFromSiblings, installEntropyGuards } from './preload/entropy.ts';
+import { collector } from './preload/garbage.ts';
+import { PreloadRegistry, preload } from './preload/preload.ts';
+import { QuietWatch } from './preload/quiet.ts';
+import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
+import type { BackgroundWorker } from './run/background-worker.ts';
+import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
+import { runSelfTest } from './run/self-test.ts';
 import {
   type Announcement,
   AREA_DESCRIPTOR,
@@ -21,12 +26,7 @@ import {
   encodePayload,
   type LauncherConfig,
   type WorkerStart,
-} from './fork/travel.ts';
-import { holdLoopWhileCompiling } from './fork/web-assembly.ts';
-import { createLogger } from './log.ts';
-import { type ForkedChild, type MainArea, native } from './native.ts';
-import type { BackgroundWorker } from './run/background-worker.ts';
-import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
+} from './travel/notes.ts';
 
 const SIGKILL = 9;
 const TITLE = 'bgworker: launcher';
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   holdLoopWhileCompiling();
   const area = native.MainArea.map(AREA_DESCRIPTOR);
   const log = createLogger(config.log, 'launcher');
-  if (config.postgres) await import('./postgres/connect.ts');
+  if (config.postgres) await import('./postgres/connect/connect.ts');
   const watch = await QuietWatch.begin();
   const { registry, needExec } = await preload(config.preload, { ...config, log }, watch);
   watch.end();

@@ -80,12 +80,7 @@ export interface LauncherChannel {
    * opaque; the child finds it, and the descriptors under new numbers, in what launcherLoop()
    * returns. Any length: a long one travels in a memory file.
    */
-  fork(
-    childId: number,
-    attach: boolean,
-    payload: Uint8Array,
-    descriptors: readonly number[],
-  ): void;
+  fork(childId: number, attach: boolean, payload: Uint8Array, descriptors: readonly number[]): void;
   exec(childId: number, request: ExecRequest): void;
   /** The launcher maps this area in place of the old one, at the same address. */
   replaceArea(area: MainArea): void;

@@ -6,7 +6,6 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { BootingChildren } from './fork/booting.ts';
 import { type ChildEnd, LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
-import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './fork/travel.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
@@ -22,6 +21,7 @@ import { ServerRunner } from './postgres/server/runner.ts';
 import { targetFor } from './postgres/target-for.ts';
 import { checkRegistration } from './register/check.ts';
 import type { CheckedOptions } from './register/options.ts';
+import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './travel/notes.ts';
 
 export interface PerformerHooks {
   post(event: Event): void;
@@ -89,7 +89,7 @@ export class Performer {
       case 'reset-memory':
         return this.#resetMemory(state);
       case 'finish':
-        this.#finish(action.exitCode);
+        void this.#finish(action.exitCode);
         return;
       case 'enter':
         return;

@@ -5,8 +5,8 @@
 
 import { EventEmitter } from 'node:events';
 import type { Client } from 'pg';
-import { LockFile, type LockFileStatus } from './data-directory/lock-file.ts';
 import { openDataDirectory } from './data-directory/data-directory.ts';
+import { LockFile, type LockFileStatus } from './data-directory/lock-file.ts';
 import { BgworkerError } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServerLoop } from './loop.ts';
@@ -25,7 +25,7 @@ import {
   type Worker,
 } from './model/state.ts';
 import { Performer } from './perform.ts';
-import { connectTo } from './postgres/connect.ts';
+import { connectTo } from './postgres/connect/connect.ts';
 import {
   overrideConninfo,
   processEnvironment,
@@ -236,7 +236,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
       this.on('phase', (phase) => {
         if (phase === 'RUN' || phase === 'HOT_STANDBY') resolve(true);
       });
-      this.#finished.then(() => resolve(false));
+      void this.#finished.then(() => resolve(false));
       giveUp.addEventListener('abort', () => resolve(false), { once: true });
     });
     if (isReady) return;

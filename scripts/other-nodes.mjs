@@ -21,7 +21,16 @@ try {
   for (const major of majors) {
     const prefix = join(directory, major);
     const name = `node-linux-${process.arch}`;
-    execFileSync('npm', ['install', '--silent', '--no-save', '--force', '--ignore-scripts', '--prefix', prefix, `${name}@${major}`]);
+    execFileSync('npm', [
+      'install',
+      '--silent',
+      '--no-save',
+      '--force',
+      '--ignore-scripts',
+      '--prefix',
+      prefix,
+      `${name}@${major}`,
+    ]);
     const node = join(prefix, 'node_modules', name, 'bin', 'node');
     const { status } = spawnSync(node, [program], { stdio: 'inherit', timeout: 60_000 });
     if (status === 0) passed++;

@@ -9,10 +9,11 @@ import { internal } from '../support/internals.ts';
 
 // What launcher.ts loads and does before its loop.
 const { native } = await internal<typeof import('../../lib/native.ts')>('native');
-const entropy = await internal<typeof import('../../lib/fork/entropy.ts')>('fork/entropy');
-const { preload } = await internal<typeof import('../../lib/fork/preload.ts')>('fork/preload');
+const entropy = await internal<typeof import('../../lib/preload/entropy.ts')>('preload/entropy');
+const { preload } =
+  await internal<typeof import('../../lib/preload/preload.ts')>('preload/preload');
 const { createLogger } = await internal<typeof import('../../lib/log.ts')>('log');
-await internal('fork/self-test');
+await internal('run/self-test');
 await internal('run/run-worker');
 
 entropy.installEntropyGuards();

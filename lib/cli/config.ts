@@ -5,9 +5,9 @@ import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BgworkerError } from '../errors.ts';
-import { importModule, type ModuleNamespace } from '../fork/import-module.ts';
 import { quote } from '../messages.ts';
 import { checkOptions, type PostmasterOptions } from '../register/options.ts';
+import { importModule, type ModuleNamespace } from '../run/import-module.ts';
 import * as messages from './messages.ts';
 
 /** In this order, in the working directory, if -c names none. */

@@ -32,7 +32,7 @@ import {
   encodePayload,
   type LauncherConfig,
   TITLE_ROOM,
-} from './travel.ts';
+} from '../travel/notes.ts';
 
 /** How a child left: as wait(2) says, or not known because the launcher went first. */
 export type ChildEnd =

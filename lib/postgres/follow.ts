@@ -7,8 +7,8 @@
 import type pg from 'pg';
 import { BgworkerError } from '../errors.ts';
 import type { DatabaseState } from '../model/phase.ts';
+import { connectTo } from './connect/connect.ts';
 import { overrideConninfo, processEnvironment, resolveConninfo } from './conninfo/index.ts';
-import { connectTo } from './connect.ts';
 
 export interface FollowOptions {
   readonly conninfo: string;

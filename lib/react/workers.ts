@@ -3,11 +3,11 @@
 // Every function takes a whole state and gives a whole state. An answer that belongs to an earlier
 // child of the same slot (its number differs) changes nothing.
 
-import { classify } from '../exit/classify.ts';
 import type { Event, StaticWorker } from '../model/event.ts';
 import type { Exit } from '../model/exit.ts';
 import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
+import { classify } from './classify.ts';
 import { beginCrash } from './crash.ts';
 
 type Of<K extends Event['kind']> = Extract<Event, { kind: K }>;

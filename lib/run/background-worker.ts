@@ -2,11 +2,11 @@
 
 import type { Client } from 'pg';
 import { BgworkerError } from '../errors.ts';
-import type { WorkerStart } from '../fork/travel.ts';
 import type { Logger } from '../log.ts';
 import { connectedTwice, flagMissing, noDatabaseFollowed } from '../messages.ts';
 import type { WorkerFlag } from '../model/registration.ts';
 import { native } from '../native.ts';
+import type { WorkerStart } from '../travel/notes.ts';
 import { Latch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
 
@@ -95,7 +95,7 @@ export class BackgroundWorker {
     if (this.#hasConnected) throw refuse(connectedTwice(this.name));
     this.#hasConnected = true;
     // Loaded before the fork if the postmaster follows a database; what comes here is a look-up.
-    const { connectTo } = await import('../postgres/connect.ts');
+    const { connectTo } = await import('../postgres/connect/connect.ts');
     const { targetFor } = await import('../postgres/target-for.ts');
     const target = targetFor(this.#start.conninfo, this.#start.registration, options);
     return connectTo(target, { signal: options.signal });
@@ -110,7 +110,7 @@ export class BackgroundWorker {
    * @throws BgworkerError ERR_CONNINFO, ERR_SERVER_UNREACHABLE or ERR_SERVER_REFUSED.
    */
   async connectClient(conninfo: string, options: { signal?: AbortSignal } = {}): Promise<Client> {
-    const { connectTo } = await import('../postgres/connect.ts');
+    const { connectTo } = await import('../postgres/connect/connect.ts');
     const { processEnvironment, resolveConninfo } = await import('../postgres/conninfo/index.ts');
     const target = resolveConninfo(conninfo, processEnvironment());
     return connectTo(target, { fallbackApplicationName: this.name, signal: options.signal });

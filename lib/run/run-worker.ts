@@ -4,21 +4,27 @@
 // come through here: the fork of the launcher, and the freshly exec'ed node.
 
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { importModule } from '../fork/import-module.ts';
-import type { PreloadRegistry } from '../fork/preload.ts';
-import { DEATH_DESCRIPTOR, type WorkerStart } from '../fork/travel.ts';
 import { createLogger, type Logger, type LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
-import { type Body, isAttached, type WorkerMain } from '../model/registration.ts';
+import { type Body, isAttached } from '../model/registration.ts';
 import { unreachable } from '../model/standing.ts';
 import { type DescriptorWatcher, type MainArea, native } from '../native.ts';
+import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
 import { BackgroundWorker } from './background-worker.ts';
+import { importModule } from './import-module.ts';
 import { leaveByExitNow } from './leave.ts';
 import { deliverHeld, installDefaults } from './signals.ts';
+import type { WorkerMain } from './worker-options.ts';
+
+/** Where the process finds the closures and arguments of its preload modules, by index. */
+export interface WorkerSource {
+  mainOf(index: number | null): WorkerMain;
+  argOf(index: number): unknown;
+}
 
 export interface WorkerEnvironment {
   readonly start: WorkerStart;
-  readonly registry: PreloadRegistry;
+  readonly registry: WorkerSource;
   /** Mapped if the worker asked for shared memory. */
   readonly area: MainArea | null;
   readonly log: LogOptions;
@@ -109,7 +115,7 @@ interface RunningBody {
 function startBody(
   body: Body,
   start: WorkerStart,
-  registry: PreloadRegistry,
+  registry: WorkerSource,
   worker: BackgroundWorker,
 ): RunningBody {
   const arg = start.staticIndex === null ? undefined : registry.argOf(start.staticIndex);

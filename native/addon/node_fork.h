@@ -13,7 +13,7 @@
 //     (lib/fork/launcher-process.ts)
 //  4. Every way out of Node joins threads that are not there, and hangs. A child leaves through
 //     exitNow(), _exit(2), and by no other door. (lib/run/leave.ts)
-//  5. Entropy and process.pid are inherited. (lib/fork/entropy.ts, lib/launcher.ts)
+//  5. Entropy and process.pid are inherited. (lib/preload/entropy.ts, lib/launcher.ts)
 //
 // Called by launcherLoop() and rawForkNs(), on the main thread, and by nobody else.
 

@@ -147,12 +147,14 @@ describe('SIGKILL of the launcher', () => {
     });
     await postmaster.heard('one', 'idle');
     await postmaster.heard('fresh', 'idle');
+    await postmaster.workers(); // A turn of its loop: what it has heard of meanwhile is closed.
     const before = descriptorsOf(postmaster.pid).length;
     for (let i = 0; i < 3; i++) {
       const after = postmaster.mark();
       process.kill(postmaster.launcherPid, 'SIGKILL');
       await postmaster.heard('one', 'idle', { after });
       await postmaster.heard('fresh', 'idle', { after });
+      await postmaster.workers();
       expect(descriptorsOf(postmaster.pid).length).toBe(before);
     }
     await postmaster.stop();

@@ -26,7 +26,12 @@ afterAll(() => {
 
 function run(file: string, args: readonly string[], cwd: string, path = process.env.PATH): string {
   const env = { ...process.env, PATH: path, NODE_OPTIONS: '' };
-  return execFileSync(file, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync(file, args, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** A copy, so that a build in the repository is neither used nor disturbed. */
@@ -58,6 +63,11 @@ test('installs without a compiler, and forks a worker', { timeout: 300_000 }, ()
   const said = run('node', ['main.js'], project, bin);
   expect(said).toMatch(/10 workers left well/);
 
-  const version = run('node', ['node_modules/bgworker/dist/cli/main.js', '--version'], project, bin);
+  const version = run(
+    'node',
+    ['node_modules/bgworker/dist/cli/main.js', '--version'],
+    project,
+    bin,
+  );
   expect(version).toContain('0.1.0');
 });

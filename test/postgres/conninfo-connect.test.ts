@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BgworkerError } from '../../lib/errors.ts';
-import { type ConnectOptions, connectTo } from '../../lib/postgres/connect.ts';
+import { type ConnectOptions, connectTo } from '../../lib/postgres/connect/connect.ts';
 import {
   type ConninfoEnvironment,
   processEnvironment,

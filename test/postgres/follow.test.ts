@@ -4,12 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Postmaster } from '../../lib/index.ts';
-import { connectTo } from '../../lib/postgres/connect.ts';
+import { connectTo } from '../../lib/postgres/connect/connect.ts';
 import { processEnvironment, resolveConninfo } from '../../lib/postgres/conninfo/index.ts';
 import { findServerProcesses, readServerPidFile } from '../../lib/postgres/server/status.ts';
 import { isGone } from '../harness/leftovers.ts';
 import {
-  PostmasterProgram,
+  type PostmasterProgram,
   refusedStart,
   startPostmaster,
   temporaryDirectory,
@@ -56,7 +56,10 @@ describe('an embedded server', () => {
   });
 
   test('killed: the phase goes back, and everything is there again', async () => {
-    const postmaster = await startPostmaster({ ...EMBEDDED, cast: [{ name: 'one', main: 'idle' }] });
+    const postmaster = await startPostmaster({
+      ...EMBEDDED,
+      cast: [{ name: 'one', main: 'idle' }],
+    });
     const worker = (await postmaster.startOf('one')).pid;
     const first = serverOf(postmaster);
     const after = postmaster.mark();
@@ -83,7 +86,10 @@ describe('an embedded server', () => {
   });
 
   test('SIGKILL of the launcher: the server ends with it, and all is back', async () => {
-    const postmaster = await startPostmaster({ ...EMBEDDED, cast: [{ name: 'one', main: 'idle' }] });
+    const postmaster = await startPostmaster({
+      ...EMBEDDED,
+      cast: [{ name: 'one', main: 'idle' }],
+    });
     await postmaster.startOf('one');
     const server = serverOf(postmaster);
     const after = postmaster.mark();
@@ -132,7 +138,10 @@ describe('a server that somebody else runs', () => {
     await client.query('SELECT pg_reload_conf()');
     await client.end();
     const refusals = [
-      ['user=secret password=wrong dbname=postgres', /password authentication failed for user "secret"/],
+      [
+        'user=secret password=wrong dbname=postgres',
+        /password authentication failed for user "secret"/,
+      ],
       ['user=postgres dbname=nowhere', /database "nowhere" does not exist/],
       ['user=nobody_at_all dbname=postgres', /role "nobody_at_all" does not exist/],
     ] as const;

@@ -94,6 +94,7 @@ test('a crash of an attached worker replaces all attached, and nobody else', asy
     await postmaster.heard(name, main);
   }
   const pids = new Map([...kept, ...replaced].map((name) => [name, postmaster.pidOf(name)]));
+  await postmaster.workers(); // A turn of its loop: what it has heard of meanwhile is closed.
   const before = descriptorsOf(postmaster.pid).length;
   const launcherBefore = descriptorsOf(postmaster.launcherPid).length;
 

@@ -1,6 +1,6 @@
 // How it ends: each mode, its limits, and what a second request does.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PostmasterProgram, startPostmaster } from '../harness/postmaster.ts';
@@ -203,7 +203,6 @@ test('the lock file says who runs, and in which state', async () => {
   expect(lines[7]?.trim()).toBe('ready');
   await postmaster.stop();
   expect(existsSync(file)).toBe(false);
-  void writeFileSync;
 });
 
 test('no child of its own, and no workers: it stays, and it stops', async () => {

@@ -125,6 +125,8 @@ export class Rules {
       case 'start-server':
         if (this.#world.server !== 'none') this.broken('a second server');
         return;
+      case 'end-launcher':
+        return this.broken('a launcher that answers is killed');
       case 'end-server':
       case 'reload':
         return;

@@ -608,6 +608,7 @@ describe('the program', () => {
       args: [
         ...['/b/postgres', '-D', '/d/postgres', '-k', '/d/socket'],
         ...['-c', 'listen_addresses=', '-c', 'port=5432', '-c', 'unix_socket_permissions=0700'],
+        ...['-c', 'dynamic_shared_memory_type=mmap'],
         ...['-c', 'work_mem=8MB', '-c', 'my.name=a b'],
       ],
       env: ['PATH=/bin', 'LANG=C'],

@@ -54,6 +54,8 @@ export function describeServer(options: DescribeOptions): ServerProgram {
     listen_addresses: '', // the Unix socket only
     port: String(port),
     unix_socket_permissions: '0700',
+    // In its own directory: what a killed server leaves in /dev/shm stays until it starts again.
+    dynamic_shared_memory_type: 'mmap',
   };
   return {
     file: binaries.postgres,

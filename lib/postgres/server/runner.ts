@@ -104,7 +104,9 @@ export class ServerRunner {
     const file = this.#course.kind === 'starting' ? this.#course.server.program.file : 'postgres';
     this.#course = { kind: 'idle' };
     if (this.#isToldToEnd) return this.#owner.exited();
-    this.#owner.failed(new BgworkerError('ERR_SERVER_FAILED', messages.notStarted(file, call, why)));
+    this.#owner.failed(
+      new BgworkerError('ERR_SERVER_FAILED', messages.notStarted(file, call, why)),
+    );
   }
 
   /** The launcher is dead. A server that it made has an end of its own; a mere request has none. */

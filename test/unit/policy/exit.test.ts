@@ -2,10 +2,10 @@
 // worker stands after it. 16 exits × 12 registrations, every cell by hand.
 
 import { describe, expect, test } from 'vitest';
-import { classify } from '../../../lib/exit/classify.ts';
 import type { Exit, Verdict } from '../../../lib/model/exit.ts';
 import type { Registration } from '../../../lib/model/registration.ts';
 import type { Shutdown } from '../../../lib/model/state.ts';
+import { classify } from '../../../lib/react/classify.ts';
 import { Course, exit, registration, STANDINGS, up, worker } from './make.ts';
 
 const VERDICTS: Readonly<Record<string, Verdict>> = {

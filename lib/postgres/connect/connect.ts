@@ -8,11 +8,8 @@ import { randomInt } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type pg from 'pg';
-import { orAborted } from './conninfo/abort.ts';
-import { AttemptFailure, attempt, type Endpoint, type Verdict } from './conninfo/attempt.ts';
-import { type ConninfoEnvironment, processEnvironment } from './conninfo/environment.ts';
-import { refuseWhatPgCannot } from './conninfo/limits.ts';
-import { type AttemptSaid, connectMessages } from './conninfo/messages.ts';
+import { type ConninfoEnvironment, processEnvironment } from '../conninfo/environment.ts';
+import { type AttemptSaid, connectMessages } from '../conninfo/messages.ts';
 import {
   type ConnectionTarget,
   describeHost,
@@ -20,8 +17,11 @@ import {
   type SslMode,
   type TargetHost,
   type TargetSessionAttrs,
-} from './conninfo/target.ts';
-import { tlsOptions } from './conninfo/tls.ts';
+} from '../conninfo/target.ts';
+import { orAborted } from './abort.ts';
+import { AttemptFailure, attempt, type Endpoint, type Verdict } from './attempt.ts';
+import { refuseWhatPgCannot } from './limits.ts';
+import { tlsOptions } from './tls.ts';
 
 export interface ConnectOptions {
   /** In place of the target's. */

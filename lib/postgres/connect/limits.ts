@@ -5,9 +5,9 @@
 // (keepalives_interval, keepalives_count, tcp_user_timeout, sslcompression) is passed over; so is
 // client_encoding, because pg speaks UTF-8 on the wire and hands out JavaScript strings anyway.
 
-import type { Keyword } from './keywords.ts';
-import { messages } from './messages.ts';
-import { type ConnectionTarget, isSocketPath } from './target.ts';
+import type { Keyword } from '../conninfo/keywords.ts';
+import { messages } from '../conninfo/messages.ts';
+import { type ConnectionTarget, isSocketPath } from '../conninfo/target.ts';
 
 const REFUSED: readonly (readonly [Keyword, (value: string) => boolean, string])[] = [
   ['gssencmode', (value) => value === 'require', 'GSSAPI encryption'],

@@ -6,10 +6,10 @@
 
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, type SecureVersion } from 'node:tls';
-import type { ConninfoEnvironment, FileLook } from './environment.ts';
-import type { Keyword } from './keywords.ts';
-import { messages } from './messages.ts';
-import type { ConnectionTarget, TargetHost } from './target.ts';
+import type { ConninfoEnvironment, FileLook } from '../conninfo/environment.ts';
+import type { Keyword } from '../conninfo/keywords.ts';
+import { messages } from '../conninfo/messages.ts';
+import type { ConnectionTarget, TargetHost } from '../conninfo/target.ts';
 
 const TLS_VERSIONS: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 

@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
+import { connectMessages } from '../conninfo/messages.ts';
+import type { ConnectionTarget, TargetHost, TargetSessionAttrs } from '../conninfo/target.ts';
 import { orAborted } from './abort.ts';
-import { connectMessages } from './messages.ts';
-import type { ConnectionTarget, TargetHost, TargetSessionAttrs } from './target.ts';
 
 export interface Endpoint {
   readonly host: TargetHost;

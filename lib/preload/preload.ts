@@ -8,10 +8,11 @@ import { existsSync } from 'node:fs';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import * as messages from '../messages.ts';
-import type { BackgroundWorkerOptions, WorkerMain } from '../model/registration.ts';
-import { importModule } from './import-module.ts';
+import { importModule } from '../run/import-module.ts';
+import type { WorkerSource } from '../run/run-worker.ts';
+import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
+import type { AnnouncedWorker } from '../travel/notes.ts';
 import type { QuietWatch } from './quiet.ts';
-import type { AnnouncedWorker } from './travel.ts';
 
 /** What init() gets: the postmaster as a preload module sees it, before it runs (_PG_init). */
 export interface PreloadServer {
@@ -33,7 +34,7 @@ interface Entry {
 }
 
 /** What was registered in this process, closures and arguments included. */
-export class PreloadRegistry {
+export class PreloadRegistry implements WorkerSource {
   readonly #entries: Entry[] = [];
   #isOpen = true;
 
