@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_SERVER_FAILED'
   | 'ERR_START_TIMEOUT'
   | 'ERR_WRONG_STATE'
+  | 'ERR_SHARED_MEMORY'
   | 'ERR_CONFIG';
 
 export class BgworkerError extends Error {

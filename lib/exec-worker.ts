@@ -8,9 +8,11 @@ import { createLogger } from './log.ts';
 import { isAttached } from './model/registration.ts';
 import { native } from './native.ts';
 import { preload } from './preload/preload.ts';
+import { initializeMemory } from './run/initialize-memory.ts';
 import { runWorker } from './run/run-worker.ts';
 import { holdSignals } from './run/signals.ts';
 import {
+  ANSWER_DESCRIPTOR,
   AREA_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
@@ -26,15 +28,33 @@ native.enterExecedChild();
 const note = native.receiveNote(CONTROL_DESCRIPTOR);
 if (note === null) native.exitNow(1);
 holdSignals();
+const { start, ...config } = decodeNote<ExecedWorkerConfig>(note);
+const attached = start === null || isAttached(start.registration);
+const doorbells = attached ? receiveDoorbells(config.maxWorkerProcesses) : [];
 // Its end says to the postmaster that signals may come (fork/booting.ts).
 closeSync(CONTROL_DESCRIPTOR);
-const { start, ...config } = decodeNote<ExecedWorkerConfig>(note);
-const log = createLogger(config.log, start.registration.name);
+const log = createLogger(config.log, start?.registration.name ?? 'shared memory');
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
-  const area = isAttached(start.registration) ? native.MainArea.map(AREA_DESCRIPTOR) : null;
-  runWorker({ start, registry, area, log: config.log });
+  const memory = attached ? { area: native.MainArea.map(AREA_DESCRIPTOR), doorbells } : null;
+  if (start !== null) {
+    runWorker({ start, registry, memory, log: config.log });
+  } else if (memory !== null) {
+    const hooks = registry.startupHooks;
+    initializeMemory({ memory, hooks, answerDescriptor: ANSWER_DESCRIPTOR });
+  }
 } catch (error) {
   log.error({ err: error }, error instanceof Error ? error.message : String(error));
   native.exitNow(1);
+}
+
+/** They come in batches, behind the note. */
+function receiveDoorbells(count: number): readonly number[] {
+  const doorbells: number[] = [];
+  while (doorbells.length < count) {
+    const batch = native.receiveDescriptors(CONTROL_DESCRIPTOR);
+    if (batch === null) return native.exitNow(1);
+    doorbells.push(...batch);
+  }
+  return doorbells;
 }

@@ -7,7 +7,7 @@ export type { Phase, StartTime } from './model/phase.ts';
 export type { Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
 export { Postmaster, type PostmasterEvents, type WorkerInfo } from './postmaster.ts';
-export type { PreloadServer } from './preload/preload.ts';
+export type { PreloadServer, PreloadSharedMemory } from './preload/preload.ts';
 export type {
   EmbeddedPostgres,
   FollowedPostgres,
@@ -15,6 +15,7 @@ export type {
   PostmasterOptions,
 } from './register/options.ts';
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
+export type { StartupHook } from './run/initialize-memory.ts';
 export type { Latch, WaitOptions, WaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';

@@ -7,6 +7,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { BgworkerError } from './errors.ts';
 import { createLogger } from './log.ts';
+import { isAttached } from './model/registration.ts';
 import { type ForkedChild, type MainArea, native } from './native.ts';
 import { divergeFromSiblings, installEntropyGuards } from './preload/entropy.ts';
 import { collector } from './preload/garbage.ts';
@@ -14,16 +15,22 @@ import { PreloadRegistry, preload } from './preload/preload.ts';
 import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import type { BackgroundWorker } from './run/background-worker.ts';
-import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
+import { initializeMemory } from './run/initialize-memory.ts';
+import {
+  type InheritedMemory,
+  rehearseWorker,
+  runWorker,
+  type WorkerEnvironment,
+} from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
 import {
   type Announcement,
-  AREA_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
   decodePayload,
   encodeNote,
   encodePayload,
+  FIRST_DOORBELL,
   type LauncherConfig,
   type WorkerStart,
 } from './travel/notes.ts';
@@ -43,17 +50,24 @@ async function main(): Promise<void> {
 
   installEntropyGuards();
   holdLoopWhileCompiling();
-  const area = native.MainArea.map(AREA_DESCRIPTOR);
   const log = createLogger(config.log, 'launcher');
   if (config.postgres) await import('./postgres/connect/connect.ts');
   const watch = await QuietWatch.begin();
   const { registry, needExec } = await preload(config.preload, { ...config, log }, watch);
   watch.end();
-  announce({ kind: 'ready', workers: registry.announce(), needExec });
+  announce({
+    kind: 'ready',
+    workers: registry.announce(),
+    needExec,
+    structBytes: registry.structBytes,
+    startupHooks: registry.startupHooks.length > 0,
+  });
+  const area = native.receiveArea(CONTROL_DESCRIPTOR);
+  if (area === null) return native.exitNow(1);
   await rehearse(config);
   collectGarbage();
 
-  const child = native.launcherLoop(CONTROL_DESCRIPTOR, area);
+  const child = native.launcherLoop(CONTROL_DESCRIPTOR, area, FIRST_DOORBELL);
   try {
     becomeChild(child, { config, registry, area }, runWorker);
   } catch (error) {
@@ -85,8 +99,32 @@ function becomeChild(
   // 3. What it was forked for.
   const payload = decodePayload(child.payload);
   if (payload.kind === 'self-test') runSelfTest();
-  else run({ start: payload.start, registry, area, log: config.log });
+  else if (payload.kind === 'initialize') runHooks(child, registry, area);
+  else
+    run({
+      start: payload.start,
+      registry,
+      memory: memoryFor(payload.start, area),
+      log: config.log,
+    });
   return converge;
+}
+
+function runHooks(child: ForkedChild, registry: PreloadRegistry, area: MainArea | null): void {
+  const [answerDescriptor] = child.descriptors;
+  if (area === null || answerDescriptor === undefined) return native.exitNow(1);
+  const memory = inheritedMemory(area);
+  initializeMemory({ memory, hooks: registry.startupHooks, answerDescriptor });
+}
+
+function memoryFor({ registration }: WorkerStart, area: MainArea | null): InheritedMemory | null {
+  return area === null || !isAttached(registration) ? null : inheritedMemory(area);
+}
+
+/** The doorbells have the numbers that they have in the launcher. */
+function inheritedMemory(area: MainArea): InheritedMemory {
+  const doorbells = Array.from({ length: area.slotCount }, (_, slot) => FIRST_DOORBELL + slot);
+  return { area, doorbells };
 }
 
 /**

@@ -104,6 +104,19 @@ export function declaredExec(modules: readonly string[]): string {
   return `${modules.join(', ')} declared launch = 'exec'`;
 }
 
+export function askedTooLate(verb: string): string {
+  return `${verb}: shared memory is asked for in init() of a preload module, before it returns`;
+}
+
+/** An error in words; what was thrown need not be one. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export function startupHookFailed(what: string): string {
+  return `a start-up hook of shared memory failed: ${what}`;
+}
+
 // A worker's life.
 
 export function functionMissing(module: string, name: string, exported: readonly string[]): string {

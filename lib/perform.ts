@@ -4,8 +4,10 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { BgworkerError } from './errors.ts';
 import { BootingChildren } from './fork/booting.ts';
 import { type ChildEnd, LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
+import { SharedMemory } from './fork/shared-memory.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
@@ -14,14 +16,20 @@ import type { Exit, ExitCause } from './model/exit.ts';
 import { isAttached } from './model/registration.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
-import { type ExecRequest, type MainArea, native } from './native.ts';
+import { type ExecRequest, native } from './native.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
 import { targetFor } from './postgres/target-for.ts';
 import { checkRegistration } from './register/check.ts';
 import type { CheckedOptions } from './register/options.ts';
-import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './travel/notes.ts';
+import {
+  type AnnouncedWorker,
+  encodeNote,
+  INITIALIZER_SLOT,
+  TITLE_ROOM,
+  type WorkerStart,
+} from './travel/notes.ts';
 
 export interface PerformerHooks {
   post(event: Event): void;
@@ -31,6 +39,8 @@ export interface PerformerHooks {
 
 /** The server's number towards the launcher; the policy's numbers count up from 1. */
 const SERVER_CHILD: ChildId = 0xffff_ffff;
+/** The number of the child that runs the start-up hooks. */
+const MEMORY_CHILD: ChildId = 0xffff_fffe;
 
 const EXEC_PROGRAM = fileURLToPath(new URL('exec-worker.js', import.meta.url));
 
@@ -45,8 +55,10 @@ export class Performer {
   readonly #booting = new BootingChildren();
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
-  #area: MainArea;
+  readonly #memory: SharedMemory;
   #launcher: LauncherProcess | null = null;
+  /** Our end of the socket on which the start-up hooks say what went wrong; null: none run. */
+  #answer: number | null = null;
   #launcherStart: Promise<void> | null = null;
   #follower: Follower | null = null;
   #conninfo: string | null = null;
@@ -56,7 +68,7 @@ export class Performer {
     this.#log = log;
     this.#hooks = hooks;
     this.#deathPipe = native.pipe();
-    this.#area = native.MainArea.create(options.maxWorkerProcesses);
+    this.#memory = new SharedMemory(options.maxWorkerProcesses);
     const { postgres, dataDirectory } = options;
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
@@ -85,9 +97,11 @@ export class Performer {
       case 'reload':
         return this.#reload(state);
       case 'forget':
-        return this.#area.release(action.slot);
+        return this.#memory.release(action.slot);
       case 'reset-memory':
         return this.#resetMemory(state);
+      case 'initialize-memory':
+        return this.#initializeMemory();
       case 'finish':
         void this.#finish(action.exitCode);
         return;
@@ -99,18 +113,15 @@ export class Performer {
   }
 
   /** Shows in shared memory where a worker stands; `isKnown`: its slot was in use before. */
-  publish({ slot, generation, standing }: Worker, isKnown: boolean): void {
-    // Between the request for a process and the process, nothing new is to be seen.
-    if (standing.kind === 'forking') return;
-    const without = isKnown ? STOPPED : NOT_YET_STARTED;
-    this.#area.publish(slot, generation, 'pid' in standing ? standing.pid : without);
+  publish(worker: Worker, isKnown: boolean): void {
+    this.#memory.publish(worker, isKnown);
   }
 
   #startLauncher(): void {
     const { preload, maxWorkerProcesses, log, postgres, launch } = this.#options;
     this.#launcherStart = LauncherProcess.start({
       config: { preload, maxWorkerProcesses, log, postgres: postgres !== null },
-      area: this.#area,
+      memory: this.#memory,
       deathDescriptor: this.#deathPipe[0],
       launch,
       signal: this.#stopping.signal,
@@ -121,7 +132,7 @@ export class Performer {
         lost: (how) => this.#lost(how),
       },
     }).then(
-      ({ launcher, workers }) => {
+      ({ launcher, workers, startupHooks }) => {
         this.#launcher = launcher;
         if (launcher.forkProblem !== null) {
           this.#log.warn(messages.forkUnsafe(launcher.forkProblem));
@@ -130,6 +141,7 @@ export class Performer {
           kind: 'launcher-ready',
           pid: launcher.pid,
           workers: this.#admit(workers),
+          startupHooks,
         });
       },
       (error: Error) => {
@@ -187,23 +199,28 @@ export class Performer {
   }
 
   /** A fresh node, with its configuration waiting in a socket of its own. */
-  #execNode(child: ChildId, start: WorkerStart): void {
+  #execNode(child: ChildId, start: WorkerStart | null, answer: readonly number[] = []): void {
     const { preload, maxWorkerProcesses, log, postgres } = this.#options;
     const config = { preload, maxWorkerProcesses, log, postgres: postgres !== null, start };
     const [ours, theirs] = native.channelPair();
     native.sendNote(ours, encodeNote(config));
-    const attached = isAttached(start.registration);
+    const attached = start === null || isAttached(start.registration);
+    const area = attached ? this.#memory.area : null;
     this.#launcher?.exec(child, {
       ...PLAIN_REQUEST,
       file: process.execPath,
       args: [process.execPath, EXEC_PROGRAM, TITLE_ROOM],
       env: entriesOf(process.env),
       deathSignal: 0, // It sees to that itself, as a fork does.
-      targets: attached ? [3, 4, 5] : [3, 4],
-      descriptors: [theirs, this.#deathPipe[0], ...(attached ? [this.#area.descriptor] : [])],
+      ...numbered([
+        theirs,
+        this.#deathPipe[0],
+        ...(area === null ? [] : [area.descriptor]),
+        ...answer,
+      ]),
     });
     closeSync(theirs);
-    this.#booting.add(child, ours);
+    this.#booting.add(child, ours, area === null ? [] : this.#memory.doorbells);
   }
 
   #endWorker(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
@@ -227,20 +244,64 @@ export class Performer {
 
   /** A new main area at the same address; who kept no map of the old one lives on. */
   #resetMemory(state: State): void {
-    const old = this.#area;
-    this.#area = native.MainArea.create(this.#options.maxWorkerProcesses);
-    this.#launcher?.replaceArea(this.#area);
-    old.close();
-    for (const worker of state.workers.values()) this.publish(worker, false);
+    const area = this.#memory.reset(state.workers.values());
+    if (area !== null) this.#launcher?.replaceArea(area);
+  }
+
+  /** The start-up hooks, in a child whose exit code 0 says that they have run. */
+  #initializeMemory(): void {
+    const [ours, theirs] = native.channelPair();
+    this.#answer = ours;
+    if (this.#launcher?.forkProblem === null) {
+      this.#launcher.fork(MEMORY_CHILD, true, { kind: 'initialize' }, [theirs]);
+    } else {
+      this.#execNode(MEMORY_CHILD, null, [theirs]);
+    }
+    closeSync(theirs);
+  }
+
+  /** What the child said before it left; null: nothing. Whoever could say more is dead. */
+  #takeAnswer(): string | null {
+    if (this.#answer === null) return null;
+    const note = native.receiveNote(this.#answer);
+    this.#dropAnswer();
+    return note?.toString() ?? null;
+  }
+
+  #dropAnswer(): void {
+    if (this.#answer !== null) closeSync(this.#answer);
+    this.#answer = null;
+  }
+
+  #memoryEnded(end: ChildEnd): void {
+    this.#booting.forget(MEMORY_CHILD);
+    // It went with the launcher, which is news enough.
+    if (end.kind === 'lost') return this.#dropAnswer();
+    const said = this.#takeAnswer();
+    const isClean = !this.#memory.takeDeadMan(INITIALIZER_SLOT);
+    const cause = causeOf(end);
+    if (cause.kind === 'code' && cause.code === 0 && isClean) {
+      return this.#hooks.post({ kind: 'memory-ready' });
+    }
+    this.#memoryFailed(said ?? messages.describeCause(cause));
+  }
+
+  #memoryFailed(how: string): void {
+    this.#dropAnswer();
+    const error = new BgworkerError('ERR_SHARED_MEMORY', messages.startupHookFailed(how));
+    this.#hooks.post({ kind: 'memory-failed', error });
   }
 
   async #finish(exitCode: 0 | 1): Promise<void> {
     this.#stopping.abort(new Error('the postmaster is stopping'));
+    // A hook that still runs: nobody waits for what it does.
+    this.#launcher?.kill(MEMORY_CHILD, 'SIGKILL', 'group');
     await this.#follower?.close();
     await this.#launcherStart;
     await this.#launcher?.end();
     this.#server?.cleanUp();
-    this.#area.close();
+    this.#dropAnswer();
+    this.#memory.close();
     for (const end of this.#deathPipe) closeSync(end);
     this.#hooks.finished(exitCode);
   }
@@ -279,6 +340,7 @@ export class Performer {
 
   #failed(child: ChildId, call: string, why: string): void {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
+    if (child === MEMORY_CHILD) return this.#memoryFailed(`${call}: ${why}`);
     const slot = this.#slotOf.get(child);
     this.#slotOf.delete(child);
     this.#booting.forget(child);
@@ -289,13 +351,14 @@ export class Performer {
 
   #ended(child: ChildId, end: ChildEnd): void {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
+    if (child === MEMORY_CHILD) return this.#memoryEnded(end);
     const slot = this.#slotOf.get(child);
     this.#slotOf.delete(child);
     this.#booting.forget(child);
     if (slot === undefined) return;
     const exit: Exit = {
       cause: causeOf(end),
-      cleanDetach: !this.#area.takeDeadMan(slot),
+      cleanDetach: !this.#memory.takeDeadMan(slot),
       usage: end.kind === 'reaped' ? end.usage : null,
     };
     this.#hooks.post({ kind: 'exited', slot, child, exit });
@@ -309,9 +372,10 @@ export class Performer {
   }
 }
 
-/** What a slot shows in place of a pid (InvalidPid, and 0). */
-const NOT_YET_STARTED = -1;
-const STOPPED = 0;
+/** What an exec'ed node finds open from 3 on (travel/notes.ts). */
+function numbered(descriptors: readonly number[]): Pick<ExecRequest, 'targets' | 'descriptors'> {
+  return { targets: descriptors.map((_, index) => 3 + index), descriptors };
+}
 
 const SIGKILL = constants.signals.SIGKILL;
 

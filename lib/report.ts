@@ -68,6 +68,8 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
     case 'server-failed':
     case 'server-exited':
     case 'database-refused':
+    case 'memory-ready':
+    case 'memory-failed':
     case 'terminate':
     case 'reload':
     case 'lock-file-lost':
@@ -130,6 +132,7 @@ function* ofAction(action: Action, state: State): Generator<Line> {
     case 'start-launcher':
     case 'start-server':
     case 'end-server':
+    case 'initialize-memory':
     case 'finish':
       return;
     default:

@@ -5,8 +5,14 @@
 // once it holds signals for main(); until then what it is to be told waits here.
 
 import { closeSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { ChildId } from '../model/standing.ts';
 import { type DescriptorWatcher, native } from '../native.ts';
+
+/** What one message carries: a few less than the kernel's 253, and than the core's 64. */
+const BATCH = 60;
+/** How soon a full socket is tried again; the worker empties it once it has booted. */
+const RETRY_MS = 1;
 
 interface Boot {
   readonly descriptor: number;
@@ -17,12 +23,28 @@ interface Boot {
 export class BootingChildren {
   readonly #boots = new Map<ChildId, Boot>();
 
-  /** `descriptor`: our end of its control socket, ours to close from here on. */
-  add(child: ChildId, descriptor: number): void {
+  /**
+   * `descriptor`: our end of its control socket, ours to close from here on. `doorbells`: what it
+   * is sent over that socket if it is attached.
+   */
+  add(child: ChildId, descriptor: number, doorbells: readonly number[]): void {
     const watcher = new native.DescriptorWatcher(descriptor, () => {
       for (const tell of this.forget(child)) tell();
     });
-    this.#boots.set(child, { descriptor, watcher, waiting: [] });
+    const boot = { descriptor, watcher, waiting: [] };
+    this.#boots.set(child, boot);
+    void this.#send(child, boot, doorbells);
+  }
+
+  /** Never blocks: a worker that does not read must not hold up the postmaster. */
+  async #send(child: ChildId, boot: Boot, doorbells: readonly number[]): Promise<void> {
+    for (let first = 0; first < doorbells.length; first += BATCH) {
+      const batch = doorbells.slice(first, first + BATCH);
+      // After each wait: the number may be closed, and somebody else's.
+      while (this.#boots.get(child) === boot && !trySend(boot.descriptor, batch)) {
+        await setTimeout(RETRY_MS);
+      }
+    }
   }
 
   /** At once, or as soon as it is up; never, if it ends before. */
@@ -40,5 +62,15 @@ export class BootingChildren {
     boot.watcher.close();
     closeSync(boot.descriptor);
     return boot.waiting;
+  }
+}
+
+/** true: it is sent, or there is nobody to send it to, which its exit will say. */
+function trySend(descriptor: number, batch: readonly number[]): boolean {
+  try {
+    return native.sendDescriptors(descriptor, batch);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return true;
+    throw error;
   }
 }

@@ -33,6 +33,7 @@ import {
   type LauncherConfig,
   TITLE_ROOM,
 } from '../travel/notes.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /** How a child left: as wait(2) says, or not known because the launcher went first. */
 export type ChildEnd =
@@ -50,7 +51,7 @@ export interface LauncherOwner {
 
 export interface LauncherOptions {
   readonly config: LauncherConfig;
-  readonly area: MainArea;
+  readonly memory: SharedMemory;
   /** The read end of the pipe whose write end only the postmaster holds. */
   readonly deathDescriptor: number;
   /** 'fork': try a fork, and exec if it fails. */
@@ -62,6 +63,7 @@ export interface LauncherOptions {
 export interface StartedLauncher {
   readonly launcher: LauncherProcess;
   readonly workers: readonly AnnouncedWorker[];
+  readonly startupHooks: boolean;
 }
 
 interface Child {
@@ -127,13 +129,13 @@ export class LauncherProcess {
     };
     options.signal.addEventListener('abort', abort, { once: true });
     try {
-      const { workers, needExec } = await launcher.#introduce(options.config);
+      const { workers, needExec, startupHooks } = await launcher.#introduce(options);
       if (options.launch === 'exec') launcher.forkProblem = 'the option launch says so';
       else if (needExec.length > 0) launcher.forkProblem = messages.declaredExec(needExec);
       else launcher.forkProblem = await launcher.#selfTest();
       options.signal.throwIfAborted();
       launcher.#owner = options.owner;
-      return { launcher, workers };
+      return { launcher, workers, startupHooks };
     } catch (error) {
       await launcher.end();
       throw options.signal.aborted ? options.signal.reason : error;
@@ -142,10 +144,16 @@ export class LauncherProcess {
     }
   }
 
-  private constructor({ area, deathDescriptor }: LauncherOptions) {
+  private constructor({ memory, deathDescriptor }: LauncherOptions) {
     const [ourEnd, launcherEnd] = native.channelPair();
     this.#process = spawn(process.execPath, [...LAUNCHER_FLAGS, PROGRAM, TITLE_ROOM], {
-      stdio: ['ignore', 'inherit', 'inherit', launcherEnd, deathDescriptor, area.descriptor],
+      stdio: [
+        ...(['ignore', 'inherit', 'inherit'] as const),
+        launcherEnd,
+        deathDescriptor,
+        'ignore', // AREA_DESCRIPTOR, of an exec'ed worker only
+        ...memory.doorbells,
+      ],
     });
     closeSync(launcherEnd);
     this.#exited = once(this.#process, 'exit');
@@ -170,8 +178,14 @@ export class LauncherProcess {
   }
 
   /** A worker as a fork of the warm launcher. `attach`: it keeps the main area mapped. */
-  fork(child: ChildId, attach: boolean, payload: ChildPayload): void {
-    if (this.#course === 'open') this.#channel.fork(child, attach, encodePayload(payload), []);
+  fork(
+    child: ChildId,
+    attach: boolean,
+    payload: ChildPayload,
+    descriptors: readonly number[] = [],
+  ): void {
+    if (this.#course !== 'open') return;
+    this.#channel.fork(child, attach, encodePayload(payload), descriptors);
   }
 
   /** Any other program. */
@@ -205,13 +219,20 @@ export class LauncherProcess {
     for (const child of this.#children.keys()) this.#forget(child);
   }
 
-  async #introduce(config: LauncherConfig): Promise<Extract<Announcement, { kind: 'ready' }>> {
+  async #introduce({
+    config,
+    memory,
+  }: LauncherOptions): Promise<Extract<Announcement, { kind: 'ready' }>> {
     const announced = new Promise<Announcement>((resolve) => {
       this.#onNote = resolve;
     });
     this.#channel.note(encodeNote(config));
     const announcement = await Promise.race([announced, this.#died]);
-    if (announcement.kind === 'ready') return announcement;
+    if (announcement.kind === 'ready') {
+      // It waits for its memory, whose size nobody knew before.
+      this.replaceArea(memory.areaFor(announcement.structBytes));
+      return announcement;
+    }
     const cause = new Error(announcement.message);
     cause.stack = announcement.stack ?? announcement.message;
     throw new BgworkerError(announcement.code, announcement.message, { cause });

@@ -23,5 +23,7 @@ export type Action =
   | { readonly kind: 'forget'; readonly slot: SlotIndex }
   /** All that was attached is gone: throw the main area away and make a new one. */
   | { readonly kind: 'reset-memory' }
+  /** The start-up hooks of the preload modules, in a child of their own. */
+  | { readonly kind: 'initialize-memory' }
   /** Nothing of ours runs any more: close the launcher, remove the lock file, say goodbye. */
   | { readonly kind: 'finish'; readonly exitCode: 0 | 1 };

@@ -19,6 +19,8 @@ export type Event =
       readonly kind: 'launcher-ready';
       readonly pid: Pid;
       readonly workers: readonly StaticWorker[];
+      /** Its modules want to initialise shared memory. */
+      readonly startupHooks: boolean;
     }
   /** It never got that far, and will not when tried again. */
   | { readonly kind: 'launcher-failed'; readonly error: Error }
@@ -56,6 +58,10 @@ export type Event =
     }
   /** The followed server answered that it will never let us in. */
   | { readonly kind: 'database-refused'; readonly error: Error }
+  /** The start-up hooks have run. */
+  | { readonly kind: 'memory-ready' }
+  /** One of them failed, and will when tried again. */
+  | { readonly kind: 'memory-failed'; readonly error: Error }
   /** A dynamic worker; the slot is firstFreeSlot(), the generation nextGeneration. */
   | {
       readonly kind: 'registered';

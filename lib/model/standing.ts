@@ -42,7 +42,7 @@ export type Standing =
 export type LauncherStanding =
   | { readonly kind: 'absent' }
   | { readonly kind: 'starting' }
-  | { readonly kind: 'ready'; readonly pid: Pid }
+  | { readonly kind: 'ready'; readonly pid: Pid; readonly startupHooks: boolean }
   /** It did not answer any more and was killed; its end is on the way. */
   | { readonly kind: 'ending' }
   | { readonly kind: 'failed' };

@@ -53,6 +53,12 @@ export type CrashCycle =
   /** All that is attached is being ended, then memory is made anew. */
   | { readonly kind: 'ending'; readonly since: Instant };
 
+/**
+ * The content of the main area. `raw`: zero, and the launcher's start-up hooks, if it has any, are
+ * to run; `initializing`: they run.
+ */
+export type Memory = 'raw' | 'initializing' | 'ready';
+
 /** Why the postmaster will leave with exit status 1. */
 export type Failure =
   | { readonly kind: 'none' }
@@ -65,6 +71,7 @@ export interface State {
   readonly crash: CrashCycle;
   readonly failure: Failure;
   readonly launcher: LauncherStanding;
+  readonly memory: Memory;
   readonly server: ServerStanding;
   /** What the follower last said; without a database to follow it is 'primary' throughout. */
   readonly database: DatabaseState;
@@ -94,6 +101,7 @@ export function initialState({ limits, follows }: Begin): State {
     crash: { kind: 'none' },
     failure: { kind: 'none' },
     launcher: { kind: 'absent' },
+    memory: 'raw',
     server: follows === 'embedded' ? { kind: 'due', notBefore: 0 } : { kind: 'none' },
     database: follows === 'nothing' ? 'primary' : 'unreachable',
     reloadPending: false,

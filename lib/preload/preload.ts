@@ -9,6 +9,7 @@ import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import * as messages from '../messages.ts';
 import { importModule } from '../run/import-module.ts';
+import type { StartupHook } from '../run/initialize-memory.ts';
 import type { WorkerSource } from '../run/run-worker.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
 import type { AnnouncedWorker } from '../travel/notes.ts';
@@ -25,6 +26,26 @@ export interface PreloadServer {
   registerBackgroundWorker(options: BackgroundWorkerOptions): void;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
+  /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
+  readonly shmem: PreloadSharedMemory;
+}
+
+export interface PreloadSharedMemory {
+  /**
+   * Reserves room for a structure in the main area (RequestAddinShmemSpace), which is claimed by
+   * this name and size later: by a start-up hook or by any worker with shared memory.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION; ERR_WRONG_STATE once init() is over.
+   */
+  request(name: string, bytes: number): void;
+  /**
+   * Runs when the area is there and before any worker with shared memory starts, and again after
+   * every crash cycle, with all memory zero (shmem_startup_hook). What it throws ends the
+   * postmaster.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE once init() is over.
+   */
+  onStartup(hook: StartupHook): void;
 }
 
 interface Entry {
@@ -36,7 +57,46 @@ interface Entry {
 /** What was registered in this process, closures and arguments included. */
 export class PreloadRegistry implements WorkerSource {
   readonly #entries: Entry[] = [];
+  readonly #requests = new Map<string, number>();
+  readonly #hooks: StartupHook[] = [];
   #isOpen = true;
+
+  /** What the main area needs for all that was requested. */
+  get structBytes(): number {
+    let total = 0;
+    for (const bytes of this.#requests.values()) total += structSpace(bytes);
+    return total;
+  }
+
+  get startupHooks(): readonly StartupHook[] {
+    return this.#hooks;
+  }
+
+  request(name: string, bytes: number): void {
+    this.#checkOpen('shmem.request()');
+    checkRequest(name, bytes);
+    const before = this.#requests.get(name);
+    if (before !== undefined && before !== bytes) {
+      const rule = `must be as in the first request for '${name}', ${before}`;
+      const sentence = messages.invalidOption('shmem.request()', 'bytes', rule, bytes);
+      throw new BgworkerError('ERR_INVALID_OPTION', sentence);
+    }
+    this.#requests.set(name, bytes);
+  }
+
+  onStartup(hook: StartupHook): void {
+    this.#checkOpen('shmem.onStartup()');
+    if (typeof hook !== 'function') {
+      const rule = 'must be a function';
+      const sentence = messages.invalidOption('shmem.onStartup()', 'hook', rule, hook);
+      throw new BgworkerError('ERR_INVALID_OPTION', sentence);
+    }
+    this.#hooks.push(hook);
+  }
+
+  #checkOpen(verb: string): void {
+    if (!this.#isOpen) throw new BgworkerError('ERR_WRONG_STATE', messages.askedTooLate(verb));
+  }
 
   add(options: BackgroundWorkerOptions): void {
     if (!this.#isOpen) {
@@ -67,6 +127,31 @@ export class PreloadRegistry implements WorkerSource {
     }));
   }
 }
+
+/** As the directory counts it: whole cache lines (Directory::structSpace). */
+function structSpace(bytes: number): number {
+  return Math.ceil(bytes / STRUCT_ALIGNMENT) * STRUCT_ALIGNMENT;
+}
+
+function checkRequest(name: string, bytes: number): void {
+  const wrong = (option: string, rule: string, value: unknown) =>
+    new BgworkerError(
+      'ERR_INVALID_OPTION',
+      messages.invalidOption('shmem.request()', option, rule, value),
+    );
+  const nameBytes = typeof name === 'string' ? Buffer.byteLength(name) : 0;
+  if (nameBytes < 1 || nameBytes > SHARED_NAME_MAX_BYTES || name.includes('\0')) {
+    throw wrong('name', `must be a string of 1 to ${SHARED_NAME_MAX_BYTES} bytes`, name);
+  }
+  if (!Number.isInteger(bytes) || bytes < 1 || bytes > STRUCT_MAX_BYTES) {
+    throw wrong('bytes', `must be a whole number from 1 to ${STRUCT_MAX_BYTES}`, bytes);
+  }
+}
+
+const STRUCT_ALIGNMENT = 64;
+const SHARED_NAME_MAX_BYTES = 63;
+/** 1 TiB (kMostStructBytes). */
+const STRUCT_MAX_BYTES = 2 ** 40;
 
 /** The copy of the moment: what the module changes afterwards is its own business. */
 function copyArg(arg: unknown): { arg: unknown; argProblem: string | null } {
@@ -119,6 +204,10 @@ export async function preload(
     registerBackgroundWorker: (options) => registry.add(options),
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
+    shmem: {
+      request: (name, bytes) => registry.request(name, bytes),
+      onStartup: (hook) => registry.onStartup(hook),
+    },
   };
   for (const module of modules) {
     if (await initModule(module, server)) needExec.push(module);

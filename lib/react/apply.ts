@@ -23,7 +23,11 @@ export function apply(state: State, { at, event }: Occurrence): State {
   switch (event.kind) {
     case 'launcher-ready':
       return announceStatic(
-        { ...state, launcher: { kind: 'ready', pid: event.pid } },
+        {
+          ...state,
+          launcher: { kind: 'ready', pid: event.pid, startupHooks: event.startupHooks },
+          memory: event.startupHooks ? 'raw' : 'ready',
+        },
         event.workers,
         at,
       );
@@ -45,6 +49,10 @@ export function apply(state: State, { at, event }: Occurrence): State {
       return { ...state, database: event.state };
     case 'database-refused':
       return fail(state, event.error, at);
+    case 'memory-ready':
+      return state.memory === 'initializing' ? { ...state, memory: 'ready' } : state;
+    case 'memory-failed':
+      return state.memory === 'initializing' ? fail(state, event.error, at) : state;
     case 'registered':
       return register(state, event, at);
     case 'terminate':
@@ -73,7 +81,7 @@ export function requestShutdown(state: State, mode: ShutdownMode, at: Instant): 
 
 /** All of its children die with it, attached or not: that is one crash cycle. */
 function launcherExited(state: State, at: Instant): State {
-  const without: State = { ...state, launcher: { kind: 'absent' } };
+  const without: State = { ...state, launcher: { kind: 'absent' }, memory: 'raw' };
   return loseRequests(beginCrash(without, at), at);
 }
 

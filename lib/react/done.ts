@@ -26,7 +26,12 @@ export function applyDone(state: State, action: Action, at: Instant): State {
     case 'forget':
       return forget(state, action.slot);
     case 'reset-memory':
-      return resetWorkers({ ...state, crash: { kind: 'none' } }, at);
+      return resetWorkers(
+        { ...state, crash: { kind: 'none' }, memory: memoryAfterReset(state) },
+        at,
+      );
+    case 'initialize-memory':
+      return { ...state, memory: 'initializing' };
     case 'finish':
       return { ...state, course: 'done' };
     default:
@@ -35,6 +40,11 @@ export function applyDone(state: State, action: Action, at: Instant): State {
 }
 
 type Of<K extends Action['kind']> = Extract<Action, { kind: K }>;
+
+/** Without a launcher nobody knows of hooks; the next one will say. */
+function memoryAfterReset({ launcher }: State): State['memory'] {
+  return launcher.kind === 'ready' && !launcher.startupHooks ? 'ready' : 'raw';
+}
 
 function afterForkRequest(state: State, { slot, child }: Of<'fork'>): State {
   const worker = state.workers.get(slot);

@@ -5,7 +5,7 @@ import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { connectedTwice, flagMissing, noDatabaseFollowed } from '../messages.ts';
 import type { WorkerFlag } from '../model/registration.ts';
-import { native } from '../native.ts';
+import { type Attachment, native } from '../native.ts';
 import type { WorkerStart } from '../travel/notes.ts';
 import { Latch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
@@ -26,6 +26,8 @@ export class BackgroundWorker {
   /** The slot of the main area, 0 to maxWorkerProcesses - 1. */
   readonly slot: number;
   readonly latch = new Latch();
+  /** For the library's own wiring: set before main() in a worker with shared memory, else null. */
+  attachment: Attachment | null = null;
 
   readonly #start: WorkerStart;
   readonly #createLog: () => Logger;

@@ -25,9 +25,15 @@ export interface WorkerSource {
 export interface WorkerEnvironment {
   readonly start: WorkerStart;
   readonly registry: WorkerSource;
-  /** Mapped if the worker asked for shared memory. */
-  readonly area: MainArea | null;
+  /** What it inherited, if it asked for shared memory. */
+  readonly memory: InheritedMemory | null;
   readonly log: LogOptions;
+}
+
+/** The main area, mapped, and the doorbells of all slots, in order. */
+export interface InheritedMemory {
+  readonly area: MainArea;
+  readonly doorbells: readonly number[];
 }
 
 /** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
@@ -58,19 +64,26 @@ interface Prepared {
 }
 
 /** The steps before any code of the worker's own. */
-function prepare({ start, area, log }: WorkerEnvironment): Prepared {
+function prepare({ start, memory, log }: WorkerEnvironment): Prepared {
   const { registration, slot } = start;
-  const attached = isAttached(registration) ? area : null;
+  const attached = isAttached(registration) ? memory : null;
 
   const worker = new BackgroundWorker(start, () => createLogger(log, registration.name));
 
   // 1. The exit path first: from here on nothing may end in node's own.
   const stay = leaveByExitNow({
-    cleanup: () => attached?.detach(slot),
+    cleanup: () => {
+      worker.attachment?.end();
+      attached?.area.detach(slot);
+    },
     failed: (error) => fail(worker.log, start, error),
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
-  attached?.attach(slot);
+  if (attached !== null) {
+    const { area, doorbells } = attached;
+    area.attach(slot);
+    worker.attachment = new native.Attachment(area, doorbells, slot, DEATH_DESCRIPTOR);
+  }
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
   // 4. The end of the postmaster.

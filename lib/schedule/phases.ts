@@ -42,9 +42,10 @@ function targetPhase(state: State): Phase {
   }
 }
 
-function onTheWayUp({ phase, launcher, database }: State): Phase {
+function onTheWayUp({ phase, launcher, memory, database }: State): Phase {
   if (phase === 'INIT') return launcher.kind === 'ready' ? 'STARTUP' : 'INIT';
-  return launcher.kind === 'ready' ? PHASE_OF_DATABASE[database] : 'STARTUP';
+  const isReady = launcher.kind === 'ready' && memory === 'ready';
+  return isReady ? PHASE_OF_DATABASE[database] : 'STARTUP';
 }
 
 function anyWorkerAlive(state: State): boolean {

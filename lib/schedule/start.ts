@@ -1,4 +1,5 @@
-// start.ts: what may be started now. The launcher first, then the server, then one worker.
+// start.ts: what may be started now. The launcher first, then the server and
+// the hooks of shared memory, then one worker.
 
 import type { Action } from '../model/action.ts';
 import { isNormal, mayStart } from '../model/phase.ts';
@@ -13,6 +14,8 @@ export function* startNext(state: State, now: Instant): Generator<Action> {
   }
   if (state.launcher.kind !== 'ready') return;
   if (state.server.kind === 'due' && state.server.notBefore <= now) yield { kind: 'start-server' };
+  // In INIT the phase moves first; from STARTUP it does not move before this is done.
+  if (state.memory === 'raw') yield { kind: 'initialize-memory' };
   const worker = nextWorker(state);
   if (worker !== null && dueAt(worker) <= now && !isForking(state)) {
     yield { kind: 'fork', slot: worker.slot, child: state.nextChild };

@@ -12,8 +12,14 @@ import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
 export const CONTROL_DESCRIPTOR = 3;
 /** Readable (end of file) once the postmaster is dead. */
 export const DEATH_DESCRIPTOR = 4;
-/** The main area. */
+/** The main area, of an exec'ed worker that is attached. The launcher gets it as a message. */
 export const AREA_DESCRIPTOR = 5;
+/** An exec'ed child that initialises shared memory: where it tells its failure. */
+export const ANSWER_DESCRIPTOR = 6;
+/** It has the first slot for itself: whoever is attached later has not come yet. */
+export const INITIALIZER_SLOT = 0;
+/** Launcher and its forks: the doorbell of slot 0, which those of the other slots follow. */
+export const FIRST_DOORBELL = 6;
 
 /**
  * The last argument of a launcher and of an exec'ed worker. A process title is written over the
@@ -33,7 +39,8 @@ export interface LauncherConfig {
 
 /** What an exec'ed worker gets instead of the memory of a fork. */
 export interface ExecedWorkerConfig extends LauncherConfig {
-  readonly start: WorkerStart;
+  /** null: it is to run the start-up hooks. */
+  readonly start: WorkerStart | null;
 }
 
 /** launcher → postmaster, once, before its loop. */
@@ -43,6 +50,10 @@ export type Announcement =
       readonly workers: readonly AnnouncedWorker[];
       /** The preload modules that declare `export const launch = 'exec'`. */
       readonly needExec: readonly string[];
+      /** What the modules' structures need in the main area. */
+      readonly structBytes: number;
+      /** Somebody wants to initialise them. */
+      readonly startupHooks: boolean;
     }
   | {
       readonly kind: 'refused';
@@ -62,6 +73,8 @@ export interface AnnouncedWorker {
 /** postmaster → child, with the fork. */
 export type ChildPayload =
   | { readonly kind: 'self-test' }
+  /** To run the start-up hooks; its one descriptor is where it tells its failure. */
+  | { readonly kind: 'initialize' }
   | { readonly kind: 'worker'; readonly start: WorkerStart };
 
 /** All that a worker knows of itself when it starts. */

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "addon/attachment.h"
 #include "addon/descriptor_verbs.h"
 #include "addon/descriptor_watcher.h"
 #include "addon/instance.h"
@@ -18,6 +19,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   bgworker::defineLauncherVerbs(env, exports);
   bgworker::defineWorkerVerbs(env, exports);
   bgworker::MainAreaObject::define(env, exports);
+  bgworker::AttachmentObject::define(env, exports);
   bgworker::LauncherChannel::define(env, exports);
   bgworker::DescriptorWatcher::define(env, exports);
   return exports;

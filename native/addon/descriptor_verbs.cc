@@ -5,6 +5,8 @@
 #include "addon/convert.h"
 #include "core/ipc/socket_pair.h"
 #include "core/proc/process.h"
+#include "core/shm/main_area.h"
+#include "core/sync/doorbells.h"
 
 namespace bgworker {
 namespace {
@@ -19,6 +21,15 @@ Napi::Value channelPair(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value pipeVerb(const Napi::CallbackInfo& info) { return pairArray(info.Env(), makePipe()); }
+
+Napi::Value makeDoorbells(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int64_t> count = readInteger(info[0], "count", 1, kMaxSlotCount);
+  if (!count.has_value()) return env.Undefined();
+  Result<Doorbells> made = Doorbells::create(static_cast<uint32_t>(*count));
+  if (!made.ok()) return throwSystemError(env, made.error());
+  return descriptorArray(env, std::move(made.value()).release());
+}
 
 Napi::Value sendSignalVerb(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -41,6 +52,7 @@ Napi::Value sendSignalVerb(const Napi::CallbackInfo& info) {
 void defineDescriptorVerbs(Napi::Env env, Napi::Object exports) {
   exports.Set("channelPair", Napi::Function::New(env, channelPair, "channelPair"));
   exports.Set("pipe", Napi::Function::New(env, pipeVerb, "pipe"));
+  exports.Set("makeDoorbells", Napi::Function::New(env, makeDoorbells, "makeDoorbells"));
   exports.Set("sendSignal", Napi::Function::New(env, sendSignalVerb, "sendSignal"));
 }
 

@@ -99,6 +99,7 @@ Napi::Value launcherReport(Napi::Env env, Inbox& inbox) {
     case MessageKind::fork:
     case MessageKind::exec:
     case MessageKind::area:
+    case MessageKind::descriptors:
       break;
   }
   return {};  // The inbox refuses the other direction's kinds.

@@ -37,22 +37,75 @@ Napi::Value sendNote(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+/** true: a message of this kind. false: the peer is gone, or an error was thrown. */
+bool receiveKind(Napi::Env env, Inbox& inbox, int descriptor, MessageKind kind) {
+  Result<ReceiveOutcome> outcome = inbox.receive(descriptor, Blocking::yes);
+  if (!outcome.ok()) {
+    throwSystemError(env, outcome.error());
+    return false;
+  }
+  if (outcome.value() == ReceiveOutcome::peerGone) return false;
+  if (outcome.value() == ReceiveOutcome::descriptorsLost) {
+    throwSystemError(env, {"recvmsg", EMFILE});
+    return false;
+  }
+  if (inbox.header().kind == kind) return true;
+  // Before its loop the launcher cannot serve anything else.
+  throwSystemError(env, {"recvmsg", EPROTO});
+  return false;
+}
+
 Napi::Value receiveNote(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
   if (!descriptor.has_value()) return env.Undefined();
   Inbox inbox(Direction::toLauncher);
-  Result<ReceiveOutcome> outcome = inbox.receive(*descriptor, Blocking::yes);
-  if (!outcome.ok()) return throwSystemError(env, outcome.error());
-  if (outcome.value() == ReceiveOutcome::peerGone) return env.Null();
-  if (outcome.value() == ReceiveOutcome::descriptorsLost) {
-    return throwSystemError(env, {"recvmsg", EMFILE});
-  }
-  // Before its loop the launcher cannot serve anything else.
-  if (inbox.header().kind != MessageKind::note) return throwSystemError(env, {"recvmsg", EPROTO});
+  if (!receiveKind(env, inbox, *descriptor, MessageKind::note)) return env.Null();
   Result<std::vector<uint8_t>> body = inbox.copyBody();
   if (!body.ok()) return throwSystemError(env, body.error());
   return Napi::Buffer<uint8_t>::Copy(env, body.value().data(), body.value().size());
+}
+
+Napi::Value receiveArea(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
+  if (!descriptor.has_value()) return env.Undefined();
+  Inbox inbox(Direction::toLauncher);
+  if (!receiveKind(env, inbox, *descriptor, MessageKind::area)) return env.Null();
+  Result<MainArea> area = MainArea::map(inbox.descriptors().front().get());
+  if (!area.ok()) return throwSystemError(env, area.error());
+  // It owns the number from here on.
+  inbox.descriptors().front().release();
+  return MainAreaObject::wrap(env, std::move(area.value()));
+}
+
+Napi::Value sendDescriptors(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> socket = readDescriptor(info[0], "descriptor");
+  if (!socket.has_value()) return env.Undefined();
+  std::optional<std::vector<int>> descriptors = readDescriptors(info[1], "descriptors");
+  if (!descriptors.has_value()) return env.Undefined();
+  Result<Packet> packet = Packet::make({MessageKind::descriptors, 0, 0, {}, *descriptors});
+  if (!packet.ok()) return throwSystemError(env, packet.error());
+  Result<SendOutcome> outcome = packet.value().send(*socket, Blocking::no);
+  // Too many on their way: it passes as they are received, like a full socket.
+  if (!outcome.ok() && outcome.error().number == ETOOMANYREFS) {
+    return Napi::Boolean::New(env, false);
+  }
+  if (!outcome.ok()) return throwSystemError(env, outcome.error());
+  if (outcome.value() == SendOutcome::peerGone) return throwSystemError(env, {"sendmsg", EPIPE});
+  return Napi::Boolean::New(env, outcome.value() == SendOutcome::sent);
+}
+
+Napi::Value receiveDescriptors(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> socket = readDescriptor(info[0], "descriptor");
+  if (!socket.has_value()) return env.Undefined();
+  Inbox inbox(Direction::toLauncher);
+  if (!receiveKind(env, inbox, *socket, MessageKind::descriptors)) return env.Null();
+  std::vector<int> numbers;
+  for (Descriptor& descriptor : inbox.descriptors()) numbers.push_back(descriptor.release());
+  return descriptorArray(env, numbers);
 }
 
 Napi::Object childObject(Napi::Env env, const ForkedChild& child) {
@@ -78,7 +131,13 @@ Napi::Value launcherLoop(const Napi::CallbackInfo& info) {
   }
   // Once for nobody, so that V8 learns the object's shape here and not in every child.
   childObject(env, {0, {0}, {}});
-  Result<ForkedChild> child = runLauncher(*control, area, nodeForkHooks(env));
+  SharedHeritage heritage{area};
+  if (!info[2].IsUndefined()) {
+    std::optional<int> firstDoorbell = readDescriptor(info[2], "firstDoorbell");
+    if (!firstDoorbell.has_value()) return env.Undefined();
+    heritage.firstDoorbell = *firstDoorbell;
+  }
+  Result<ForkedChild> child = runLauncher(*control, heritage, nodeForkHooks(env));
   if (!child.ok()) return throwSystemError(env, child.error());
   // From here on this is the child.
   return childObject(env, child.value());
@@ -101,6 +160,10 @@ void defineLauncherVerbs(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, setParentDeathSignalVerb, "setParentDeathSignal"));
   exports.Set("sendNote", Napi::Function::New(env, sendNote, "sendNote"));
   exports.Set("receiveNote", Napi::Function::New(env, receiveNote, "receiveNote"));
+  exports.Set("receiveArea", Napi::Function::New(env, receiveArea, "receiveArea"));
+  exports.Set("sendDescriptors", Napi::Function::New(env, sendDescriptors, "sendDescriptors"));
+  exports.Set("receiveDescriptors",
+              Napi::Function::New(env, receiveDescriptors, "receiveDescriptors"));
   exports.Set("launcherLoop", Napi::Function::New(env, launcherLoop, "launcherLoop"));
   exports.Set("rawForkNs", Napi::Function::New(env, rawForkNs, "rawForkNs"));
 }

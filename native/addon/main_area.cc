@@ -5,11 +5,21 @@
 
 #include "addon/convert.h"
 #include "addon/instance.h"
+#include "addon/shared_error.h"
 
 namespace bgworker {
 namespace {
 
 constexpr const char* kClosed = "this main area is closed";
+/** undefined stands for `otherwise`. */
+std::optional<size_t> optionalBytes(const Napi::Value& value, const char* name, size_t otherwise,
+                                    size_t most) {
+  if (value.IsUndefined()) return otherwise;
+  std::optional<int64_t> bytes = readInteger(value, name, 0, static_cast<int64_t>(most));
+  if (!bytes.has_value()) return std::nullopt;
+  return static_cast<size_t>(*bytes);
+}
+
 constexpr napi_type_tag kTypeTag = {0x6267776f726b6572, 0x6d61696e61726561};
 
 }  // namespace
@@ -26,6 +36,7 @@ void MainAreaObject::define(Napi::Env env, Napi::Object exports) {
        InstanceAccessor("descriptor", &Self::descriptor, nullptr),
        InstanceAccessor("bytes", &Self::bytes, nullptr),
        InstanceAccessor("slotCount", &Self::slotCount, nullptr),
+       InstanceAccessor("structBytes", &Self::structBytes, nullptr),
        InstanceAccessor("address", &Self::address, nullptr)});
   env.GetInstanceData<Instance>()->mainArea = Napi::Persistent(constructor);
   exports.Set("MainArea", constructor);
@@ -61,8 +72,14 @@ Napi::Value MainAreaObject::wrap(Napi::Env env, MainArea area) {
 Napi::Value MainAreaObject::create(const Napi::CallbackInfo& info) {
   std::optional<int64_t> slotCount = readInteger(info[0], "slotCount", 1, kMaxSlotCount);
   if (!slotCount.has_value()) return info.Env().Undefined();
-  Result<MainArea> area = MainArea::create(static_cast<uint32_t>(*slotCount));
-  if (!area.ok()) return throwSystemError(info.Env(), area.error());
+  std::optional<size_t> structBytes = optionalBytes(info[1], "structBytes", 0, kMostStructBytes);
+  if (!structBytes.has_value()) return info.Env().Undefined();
+  std::optional<size_t> windowBytes =
+      optionalBytes(info[2], "windowBytes", kDefaultWindowBytes, kMostWindowBytes);
+  if (!windowBytes.has_value()) return info.Env().Undefined();
+  Result<MainArea> area =
+      MainArea::create(static_cast<uint32_t>(*slotCount), *structBytes, *windowBytes);
+  if (!area.ok()) return throwSharedError(info.Env(), area.error());
   return wrap(info.Env(), std::move(area.value()));
 }
 
@@ -146,6 +163,11 @@ Napi::Value MainAreaObject::bytes(const Napi::CallbackInfo& info) {
 
 Napi::Value MainAreaObject::slotCount(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), area_ ? area_->slotCount() : 0);
+}
+
+Napi::Value MainAreaObject::structBytes(const Napi::CallbackInfo& info) {
+  double bytes = area_ ? static_cast<double>(area_->shape().structBytes) : 0;
+  return Napi::Number::New(info.Env(), bytes);
 }
 
 Napi::Value MainAreaObject::address(const Napi::CallbackInfo& info) {

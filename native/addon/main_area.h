@@ -15,6 +15,7 @@ class MainAreaObject : public Napi::ObjectWrap<MainAreaObject> {
   static void define(Napi::Env env, Napi::Object exports);
   /** Null, having thrown, if the value is none of ours, or closed. */
   static MainAreaObject* from(const Napi::Value& value);
+  static Napi::Value wrap(Napi::Env env, MainArea area);
 
   /** Called by create() and map() only; JavaScript's `new` finds no core area and throws. */
   explicit MainAreaObject(const Napi::CallbackInfo& info);
@@ -23,7 +24,6 @@ class MainAreaObject : public Napi::ObjectWrap<MainAreaObject> {
  private:
   static Napi::Value create(const Napi::CallbackInfo& info);
   static Napi::Value map(const Napi::CallbackInfo& info);
-  static Napi::Value wrap(Napi::Env env, MainArea area);
 
   Napi::Value publish(const Napi::CallbackInfo& info);
   Napi::Value release(const Napi::CallbackInfo& info);
@@ -35,6 +35,7 @@ class MainAreaObject : public Napi::ObjectWrap<MainAreaObject> {
   Napi::Value descriptor(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Napi::Value slotCount(const Napi::CallbackInfo& info);
+  Napi::Value structBytes(const Napi::CallbackInfo& info);
   Napi::Value address(const Napi::CallbackInfo& info);
 
   /** Checks that the area is open and the first argument one of its slots. */

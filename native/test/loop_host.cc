@@ -20,7 +20,7 @@ LoopHost::LoopHost(MainArea* area) : inbox_(Direction::toPostmaster) {
     pair.value().first.reset();
     LauncherHooks hooks;
     hooks.context = area;
-    Result<ForkedChild> child = runLauncher(pair.value().second.release(), area, hooks);
+    Result<ForkedChild> child = runLauncher(pair.value().second.release(), {area}, hooks);
     if (!child.ok()) return 90;
     return runScenario(child.value(), area);
   });

@@ -6,15 +6,17 @@
 
 #include <thread>
 
+#include "core/shm/directory.h"
 #include "core/shm/memory_file.h"
+#include "core/shm/registry.h"
 #include "test/processes.h"
 
 using namespace bgworker;
 
 namespace {
 
-MainArea newArea(uint32_t slotCount) {
-  Result<MainArea> area = MainArea::create(slotCount);
+MainArea newArea(uint32_t slotCount, size_t structBytes = 0, size_t windowBytes = 1 << 20) {
+  Result<MainArea> area = MainArea::create(slotCount, structBytes, windowBytes);
   CHECK(area.ok());
   return std::move(area.value());
 }
@@ -33,8 +35,16 @@ Descriptor fileWith(const MainAreaHeader& header, size_t bytes) {
   return std::move(file.value());
 }
 
+constexpr size_t kStructs = 4096, kWindow = 1 << 20;
+
+size_t totalFor(uint32_t slotCount) {
+  Result<AreaLayout> layout = MainArea::layoutFor({slotCount, kStructs, kWindow});
+  CHECK(layout.ok());
+  return layout.value().totalBytes();
+}
+
 MainAreaHeader soundHeader(uint32_t slotCount) {
-  return {kMainAreaMagic, kMainAreaVersion, slotCount, MainArea::bytesFor(slotCount)};
+  return {kMainAreaMagic, kMainAreaVersion, slotCount, totalFor(slotCount), kStructs, kWindow};
 }
 
 int duplicate(const MainArea& area) {
@@ -91,7 +101,7 @@ TEST("an area made here is mapped elsewhere with the same slots") {
 TEST("the smallest and the largest area work at both of their ends") {
   for (uint32_t slotCount : {1U, kMaxSlotCount}) {
     MainArea area = newArea(slotCount);
-    CHECK_EQUAL(area.bytes(), MainArea::bytesFor(slotCount));
+    CHECK_EQUAL(area.bytes(), area.layout().fixedBytes());
     area.publish(slotCount - 1, 1, 5);
     CHECK_EQUAL(area.read(slotCount - 1).pid, 5);
     CHECK_EQUAL(refusalOf(duplicate(area)), 0);
@@ -99,7 +109,7 @@ TEST("the smallest and the largest area work at both of their ends") {
 }
 
 TEST("foreign, corrupt and short areas are refused") {
-  const size_t sound = MainArea::bytesFor(4);
+  const size_t sound = totalFor(4);
   CHECK_EQUAL(refusalOf(fileWith(soundHeader(4), sound).release()), 0);
   struct Case {
     MainAreaHeader header;
@@ -111,7 +121,11 @@ TEST("foreign, corrupt and short areas are refused") {
   total.totalBytes += 64;
   MainAreaHeader none = soundHeader(0), many = soundHeader(kMaxSlotCount + 1);
   MainAreaHeader lying = soundHeader(4);  // totalBytes is that of the file, slotCount is not
-  lying.slotCount = 5;
+  lying.slotCount = 400;
+  MainAreaHeader structs = soundHeader(4), window = soundHeader(4), endless = soundHeader(4);
+  structs.structBytes += 1 << 16;
+  window.windowBytes += 4096;
+  endless.structBytes = UINT64_MAX;
   const Case cases[] = {
       {magic, sound},
       {version, sound},
@@ -119,6 +133,9 @@ TEST("foreign, corrupt and short areas are refused") {
       {none, none.totalBytes},
       {many, many.totalBytes},
       {lying, sound},
+      {structs, sound},
+      {window, sound},
+      {endless, sound},
       {soundHeader(4), sound - 64},
       {soundHeader(4), sound + 64},
       {soundHeader(4), 16},
@@ -161,16 +178,26 @@ TEST("a slot index is checked against our own copy, whatever the header says") {
 TEST("a replaced area has the old address, the new content and no old descriptor") {
   int before = processes::countDescriptors();
   {
-    MainArea area = newArea(8), next = newArea(8), other = newArea(9);
+    MainArea area = newArea(8), next = newArea(8);
+    MainArea others[] = {newArea(9), newArea(8, 64), newArea(8, 0, 1 << 21)};
     area.publish(0, 1, 11);
     next.publish(0, 2, 22);
     const void* address = area.address();
-    Status refused = area.replace(Descriptor(duplicate(other)));
-    CHECK(!refused.ok() && refused.error().number == EPROTO);
+    const int descriptor = area.descriptor();
+    for (const MainArea& other : others) {
+      Status refused = area.replace(Descriptor(duplicate(other)));
+      CHECK(!refused.ok() && refused.error().number == EPROTO);
+    }
     CHECK_EQUAL(area.read(0).pid, 11);
     CHECK(area.replace(Descriptor(duplicate(next))).ok());
     CHECK_EQUAL(area.address(), address);
     CHECK_EQUAL(area.read(0).pid, 22);
+    CHECK_EQUAL(area.descriptor(), descriptor);
+    // The number leads to the new file.
+    MainAreaHeader header;
+    CHECK_EQUAL(pwrite(next.descriptor(), "x", 1, 40), 1);
+    CHECK_EQUAL(pread(descriptor, &header, sizeof header, 0), 64);
+    CHECK_EQUAL(reinterpret_cast<const char*>(&header)[40], 'x');
   }
   CHECK_EQUAL(processes::countDescriptors(), before);
 }
@@ -223,4 +250,22 @@ TEST("the dead-man switch tells a clean end from a dirty one, once") {
       CHECK(!area.takeDeadMan(1));
     }
   }
+}
+
+TEST("an area has every section, ready for use, and the window is not mapped") {
+  MainArea area = newArea(4, 1000, size_t{1} << 30);
+  CHECK(area.bytes() < (size_t{1} << 24));
+  CHECK_EQUAL(area.shape().structBytes, 1000U);
+  const AreaLayout& layout = area.layout();
+  CHECK(area.processTableOffset() + 4 * kProcessBytes <= layout.directory.offset);
+  Result<Directory> directory =
+      Directory::attach(area.fixed().subspan(layout.directory.offset, layout.directory.bytes));
+  CHECK(directory.ok());
+  Result<DynamicSegments> segments =
+      DynamicSegments::attach(area.descriptor(), area.fixed(), layout);
+  CHECK(segments.ok());
+  CHECK(Registry::attach(area.fixed(), layout, segments.value()).ok());
+  Result<SegmentView> segment = segments.value().create(100000);
+  CHECK(segment.ok());
+  *static_cast<char*>(segment.value().address) = 1;
 }

@@ -108,6 +108,9 @@ export class Rules {
           this.broken(`${state.phase} to ${action.phase}`);
         }
         return;
+      case 'initialize-memory':
+        this.#mayInitialize(state);
+        return;
       case 'reset-memory':
         this.#mayReset(state);
         return;
@@ -215,6 +218,10 @@ export class Rules {
     if (book === undefined || worker?.standing.kind !== 'due') this.broken('a fork for nobody');
     if (!OPEN_IN[worker.registration.startTime].includes(state.phase)) this.broken('wrong phase');
     if (state.crash.kind !== 'none') this.broken('a start in a crash cycle');
+    const needsMemory = worker.registration.startTime !== 'PostmasterStart';
+    if (needsMemory && this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
+      this.broken('a start before memory is ready');
+    }
     if (state.shutdown !== null) this.broken('a start in a shutdown');
     if (state.launcher.kind !== 'ready') this.broken('a start without a launcher');
     if (this.#world.now < book.notBefore) this.broken('a start before its interval');
@@ -226,6 +233,19 @@ export class Rules {
   #stronger(child: number, strength: number): void {
     if ((this.#told.get(child) ?? 0) >= strength) this.broken('told twice the same, or weaker');
     this.#told.set(child, strength);
+  }
+
+  #mayInitialize(state: State): void {
+    if (!this.#world.hooks) this.broken('hooks that do not exist are run');
+    if (this.#world.launcher === 'alive' && this.#world.memory !== 'raw') {
+      this.broken('memory is initialised twice');
+    }
+    if (state.phase !== 'STARTUP') this.broken(`memory is initialised in ${state.phase}`);
+    if (state.crash.kind !== 'none') this.broken('memory is initialised in a crash cycle');
+    if (state.shutdown !== null) this.broken('memory is initialised in a shutdown');
+    for (const { attached } of this.#world.children.values()) {
+      if (attached) this.broken('memory is initialised under a live child');
+    }
   }
 
   #mayReset(state: State): void {

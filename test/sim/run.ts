@@ -138,7 +138,12 @@ export class Life {
       name: `w${this.#registered++}`,
       type: 'w',
       flags: isAttached ? ['SHMEM_ACCESS'] : [],
-      startTime: random.pick(['PostmasterStart', 'ConsistentState', 'RecoveryFinished']),
+      // Whoever starts before memory is ready cannot be attached; register/check.ts refuses it.
+      startTime: random.pick(
+        isAttached
+          ? (['ConsistentState', 'RecoveryFinished'] as const)
+          : (['PostmasterStart', 'ConsistentState', 'RecoveryFinished'] as const),
+      ),
       restartTime: random.pick([0, 1, 5, 60, 3_600, 'never']),
       restartOnExit0: random.chance(0.2),
       launch: null,

@@ -33,7 +33,16 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
   const rare: Event['kind'][] = ['lock-file-lost', 'database-refused', 'launcher-failed'];
   for (const kind of rare) expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(5);
   const common = ['exited', 'forked', 'fork-failed', 'launcher-exited', 'registered', 'terminate'];
-  const done = ['fork', 'end-worker', 'end-server', 'reset-memory', 'forget', 'reload', 'enter'];
+  const done = [
+    'fork',
+    'end-worker',
+    'end-server',
+    'reset-memory',
+    'initialize-memory',
+    'forget',
+    'reload',
+    'enter',
+  ];
   for (const kind of [...common, ...done.map((one) => `done: ${one}`)]) {
     expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(1_000);
   }

@@ -36,6 +36,14 @@ const EXITS: readonly [Exit['cause'], cleanDetach: boolean][] = [
   [{ kind: 'signal', signal: 'SIGSEGV' }, false],
 ];
 
+/** Answers that a launcher takes along. */
+const DIE_WITH_LAUNCHER = new Set<Event['kind']>([
+  'forked',
+  'server-started',
+  'memory-ready',
+  'memory-failed',
+]);
+
 const lost: Exit = { cause: { kind: 'lost' }, cleanDetach: false, usage: null };
 
 export class World {
@@ -46,12 +54,16 @@ export class World {
   readonly children = new Map<ChildId, Child>();
   launcher: 'none' | 'starting' | 'alive' = 'none';
   server: 'none' | 'preparing' | 'alive' = 'none';
+  /** The preload modules have start-up hooks. */
+  readonly hooks: boolean;
+  memory: 'raw' | 'initializing' | 'ready' = 'raw';
   isWell = false;
   now = 0;
 
   constructor(random: Random, statics: readonly StaticWorker[]) {
     this.#random = random;
     this.statics = statics;
+    this.hooks = random.chance(0.5);
   }
 
   /** When the postmaster hears of something next. */
@@ -83,6 +95,12 @@ export class World {
       case 'end-worker':
         this.#signalWorker(action.slot, action.signal, state);
         return;
+      case 'initialize-memory':
+        this.#initializeMemory();
+        return;
+      case 'reset-memory':
+        this.memory = this.hooks || this.launcher !== 'alive' ? 'raw' : 'ready';
+        return;
       case 'start-server':
         this.#startServer();
         return;
@@ -99,9 +117,8 @@ export class World {
     if (this.launcher !== 'alive') return;
     this.launcher = 'none';
     // Who was not yet answered for is not, or is said to have failed.
-    this.#scheduled = this.#scheduled.filter(
-      ({ event }) => event.kind !== 'forked' && event.kind !== 'server-started',
-    );
+    this.#scheduled = this.#scheduled.filter(({ event }) => !DIE_WITH_LAUNCHER.has(event.kind));
+    this.memory = 'raw';
     this.#later({ kind: 'launcher-exited' });
     for (const [child, { slot, isDying }] of this.children) {
       this.children.delete(child);
@@ -140,8 +157,23 @@ export class World {
       this.#later({ kind: 'launcher-failed', error: new Error('preload') });
       return;
     }
-    this.#later({ kind: 'launcher-ready', pid: 2, workers: this.statics }, () => {
+    const { statics: workers, hooks: startupHooks } = this;
+    this.#later({ kind: 'launcher-ready', pid: 2, workers, startupHooks }, () => {
       this.launcher = 'alive';
+      this.memory = startupHooks ? 'raw' : 'ready';
+    });
+  }
+
+  #initializeMemory(): void {
+    // The launcher may be dead without anybody having heard of it: then nothing comes of it.
+    if (this.launcher !== 'alive') return;
+    this.memory = 'initializing';
+    if (!this.isWell && this.#random.chance(0.01)) {
+      this.#later({ kind: 'memory-failed', error: new Error('hook') });
+      return;
+    }
+    this.#later({ kind: 'memory-ready' }, () => {
+      this.memory = 'ready';
     });
   }
 

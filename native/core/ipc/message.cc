@@ -31,6 +31,9 @@ bool shapeOf(MessageKind kind, Shape& shape) {
     case MessageKind::area:
       shape = {down, false, 0, 0, 1, 1, 0};
       return true;
+    case MessageKind::descriptors:
+      shape = {down, false, 0, 0, 1, kMaxDescriptors, 0};
+      return true;
     case MessageKind::forked:
       shape = {up, false, sizeof(ForkedBody), sizeof(ForkedBody), 1, 1, 0};
       return true;

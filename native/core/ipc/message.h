@@ -23,6 +23,8 @@ enum class MessageKind : uint16_t {
   forked = 5,
   failed = 6,
   exited = 7,
+  // To an exec'ed worker, over the socket that brought its note: its doorbells, in order.
+  descriptors = 8,
 };
 
 enum class Direction { toLauncher, toPostmaster };

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "core/base/system_calls.h"
 #include "core/proc/close_others.h"
 #include "core/proc/process.h"
 #include "core/proc/signals.h"
@@ -22,6 +23,12 @@ std::vector<int> keptAbove(int firstPrivate, const std::vector<Descriptor>& requ
     if (descriptor.get() >= firstPrivate) kept.push_back(descriptor.get());
   }
   return kept;
+}
+
+void closeDoorbells(int first, uint32_t count) {
+  unsigned from = static_cast<unsigned>(first);
+  PM_ASSERT(closeRange(from, from + count - 1) == 0,
+            "the launcher checked at its entry that close_range works");
 }
 
 }  // namespace
@@ -47,7 +54,11 @@ void enterForkedChild(const ChildEntry& entry) {
 
   // 4. A worker that did not ask for shared memory must not be able to harm it. The descriptor
   //    goes with the mapping: it could map it again.
-  if (!entry.attach && entry.area != nullptr) entry.area->close();
+  //    So do the doorbells, which it could ring or drain: they lie in one row of numbers.
+  if (!entry.attach && entry.area != nullptr) {
+    entry.area->close();
+    if (entry.firstDoorbell >= 0) closeDoorbells(entry.firstDoorbell, entry.area->slotCount());
+  }
 
   // 5. SIGQUIT must end the worker however early it comes.
   installQuitHandler();

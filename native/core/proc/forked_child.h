@@ -17,6 +17,8 @@ struct ChildEntry {
   int firstPrivate;
   const std::vector<Descriptor>& requested;
   MainArea* area;
+  /** The doorbell of slot 0, which those of the others follow; -1: there are none. */
+  int firstDoorbell;
   bool attach;
 };
 

@@ -29,8 +29,9 @@ Result<int> highestDescriptor() {
 
 }  // namespace
 
-Result<ForkedChild> runLauncher(int controlDescriptor, MainArea* area, const LauncherHooks& hooks) {
-  auto* loop = new LauncherLoop(Descriptor(controlDescriptor), area, hooks);
+Result<ForkedChild> runLauncher(int controlDescriptor, const SharedHeritage& heritage,
+                                const LauncherHooks& hooks) {
+  auto* loop = new LauncherLoop(Descriptor(controlDescriptor), heritage, hooks);
   Status entered = loop->enter();
   if (!entered.ok()) {
     delete loop;
@@ -39,9 +40,11 @@ Result<ForkedChild> runLauncher(int controlDescriptor, MainArea* area, const Lau
   return loop->run();
 }
 
-LauncherLoop::LauncherLoop(Descriptor control, MainArea* area, const LauncherHooks& hooks)
+LauncherLoop::LauncherLoop(Descriptor control, const SharedHeritage& heritage,
+                           const LauncherHooks& hooks)
     : control_(std::move(control)),
-      area_(area),
+      area_(heritage.area),
+      firstDoorbell_(heritage.firstDoorbell),
       hooks_(hooks),
       inbox_(Direction::toLauncher),
       ownPid_(getpid()) {}

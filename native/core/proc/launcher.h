@@ -34,11 +34,20 @@ struct LauncherHooks {
   void (*enterChild)(void* context) = nullptr;
 };
 
+/** What a child inherits if it is attached, and loses if it is not. */
+struct SharedHeritage {
+  /** Null: there is no shared memory. */
+  MainArea* area = nullptr;
+  /** The doorbell of slot 0; those of the other slots follow without a gap. -1: there are none. */
+  int firstDoorbell = -1;
+};
+
 /**
  * Owns `controlDescriptor` from now on. Returns in children, or with an error before the first
  * fork; the launcher itself leaves the process here: 0 when the postmaster closed the control
  * socket, 1 after a malformed message.
  */
-Result<ForkedChild> runLauncher(int controlDescriptor, MainArea* area, const LauncherHooks& hooks);
+Result<ForkedChild> runLauncher(int controlDescriptor, const SharedHeritage& heritage,
+                                const LauncherHooks& hooks);
 
 }  // namespace bgworker

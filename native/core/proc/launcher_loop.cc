@@ -85,6 +85,7 @@ LauncherLoop::Turn LauncherLoop::serveRequest(ForkedChild& child) {
     case MessageKind::forked:
     case MessageKind::failed:
     case MessageKind::exited:
+    case MessageKind::descriptors:
       break;
   }
   leave(1, "unexpected message from the postmaster");
@@ -98,7 +99,7 @@ LauncherLoop::Turn LauncherLoop::serveFork(ForkedChild& child) {
     adopt(pid, 0);
   } else {
     bool attach = (inbox_.header().flags & kFlagAttach) != 0;
-    enterForkedChild({ownPid_, firstPrivate_, inbox_.descriptors(), area_, attach});
+    enterForkedChild({ownPid_, firstPrivate_, inbox_.descriptors(), area_, firstDoorbell_, attach});
     if (hooks_.enterChild != nullptr) hooks_.enterChild(hooks_.context);
     child.childId = inbox_.header().childId;
     Result<std::vector<uint8_t>> payload = inbox_.copyBody();

@@ -16,7 +16,7 @@ namespace bgworker {
 
 class LauncherLoop {
  public:
-  LauncherLoop(Descriptor control, MainArea* area, const LauncherHooks& hooks);
+  LauncherLoop(Descriptor control, const SharedHeritage& heritage, const LauncherHooks& hooks);
 
   /** The steps before the first request. */
   Status enter();
@@ -44,6 +44,7 @@ class LauncherLoop {
   Descriptor control_;
   Descriptor epoll_;
   MainArea* area_;
+  int firstDoorbell_;
   LauncherHooks hooks_;
   Inbox inbox_;
   Children children_;

@@ -1,12 +1,17 @@
 #include "core/shm/main_area.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <new>
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/shm/directory.h"
+#include "core/shm/dynamic_segments.h"
 #include "core/shm/memory_file.h"
+#include "core/shm/registry.h"
 
 namespace bgworker {
 namespace {
@@ -25,8 +30,12 @@ Result<void*> mapShared(int descriptor, size_t bytes, void* address) {
   return base;
 }
 
+constexpr size_t slotsEnd(uint32_t slotCount) {
+  return sizeof(MainAreaHeader) + static_cast<size_t>(slotCount) * sizeof(SharedSlot);
+}
+
 /** Reads the header through the descriptor: nothing is mapped before it is known to be ours. */
-Result<uint32_t> checkedSlotCount(int descriptor) {
+Result<AreaShape> checkedShape(int descriptor) {
   Result<size_t> size = sealedSize(descriptor, Sealing::size);
   if (!size.ok()) return size.error();
   const SystemError foreign{"mmap", EPROTO};
@@ -37,68 +46,96 @@ Result<uint32_t> checkedSlotCount(int descriptor) {
   if (header.magic != kMainAreaMagic || header.version != kMainAreaVersion) return foreign;
   if (header.slotCount < 1 || header.slotCount > kMaxSlotCount) return foreign;
   if (header.totalBytes != size.value()) return foreign;
-  if (MainArea::bytesFor(header.slotCount) != size.value()) return foreign;
-  return header.slotCount;
+  AreaShape shape{header.slotCount, header.structBytes, header.windowBytes};
+  Result<AreaLayout> layout = MainArea::layoutFor(shape);
+  if (!layout.ok() || layout.value().totalBytes() != size.value()) return foreign;
+  return shape;
+}
+
+/** The pages are zero already, which is what slots and processes start with. */
+Status formatSections(void* base, const AreaLayout& layout) {
+  std::span<std::byte> fixed(static_cast<std::byte*>(base), layout.fixedBytes());
+  Directory::format(fixed.subspan(layout.directory.offset, layout.directory.bytes));
+  Status formatted = DynamicSegments::format(fixed, layout);
+  if (!formatted.ok()) return formatted;
+  Registry::format(fixed, layout);
+  return {};
 }
 
 }  // namespace
 
-size_t MainArea::bytesFor(uint32_t slotCount) {
-  return sizeof(MainAreaHeader) + static_cast<size_t>(slotCount) * sizeof(SharedSlot);
+Result<AreaLayout> MainArea::layoutFor(const AreaShape& shape) {
+  size_t ownBytes = slotsEnd(shape.slotCount) + shape.slotCount * kProcessBytes;
+  return layoutOf(ownBytes, shape.slotCount, shape.structBytes, shape.windowBytes);
 }
 
-Result<MainArea> MainArea::create(uint32_t slotCount) {
+Result<MainArea> MainArea::create(uint32_t slotCount, size_t structBytes, size_t windowBytes) {
   PM_ASSERT(slotCount >= 1 && slotCount <= kMaxSlotCount, "a main area has 1 to 262143 slots");
-  size_t bytes = bytesFor(slotCount);
-  Result<Descriptor> file = makeMemoryFile("bgworker main area", bytes);
+  const AreaShape shape{slotCount, structBytes, windowBytes};
+  Result<AreaLayout> layout = layoutFor(shape);
+  if (!layout.ok()) return layout.error();
+  size_t total = layout.value().totalBytes();
+  Result<Descriptor> file = makeMemoryFile("bgworker main area", total);
   if (!file.ok()) return file.error();
-  Result<void*> base = mapShared(file.value().get(), bytes, nullptr);
+  Result<void*> base = mapShared(file.value().get(), layout.value().fixedBytes(), nullptr);
   if (!base.ok()) return base.error();
-  // The slots are zero pages already, which is what each of their fields starts with.
-  new (base.value()) MainAreaHeader{kMainAreaMagic, kMainAreaVersion, slotCount, bytes};
-  return MainArea(std::move(file.value()), base.value(), bytes, slotCount);
+  MainArea area(std::move(file.value()), base.value(), shape, layout.value());
+  new (base.value())
+      MainAreaHeader{kMainAreaMagic, kMainAreaVersion, slotCount, total, structBytes, windowBytes};
+  Status formatted = formatSections(base.value(), layout.value());
+  if (!formatted.ok()) return formatted.error();
+  return area;
 }
 
 Result<MainArea> MainArea::map(int descriptor) {
-  Result<uint32_t> slotCount = checkedSlotCount(descriptor);
-  if (!slotCount.ok()) return slotCount.error();
-  size_t bytes = bytesFor(slotCount.value());
-  Result<void*> base = mapShared(descriptor, bytes, nullptr);
+  Result<AreaShape> shape = checkedShape(descriptor);
+  if (!shape.ok()) return shape.error();
+  Result<AreaLayout> layout = layoutFor(shape.value());
+  if (!layout.ok()) return layout.error();
+  Result<void*> base = mapShared(descriptor, layout.value().fixedBytes(), nullptr);
   if (!base.ok()) return base.error();
-  return MainArea(Descriptor(descriptor), base.value(), bytes, slotCount.value());
+  return MainArea(Descriptor(descriptor), base.value(), shape.value(), layout.value());
 }
 
-MainArea::MainArea(Descriptor descriptor, void* base, size_t bytes, uint32_t slotCount)
-    : descriptor_(std::move(descriptor)), base_(base), bytes_(bytes), slotCount_(slotCount) {}
+MainArea::MainArea(Descriptor descriptor, void* base, const AreaShape& shape,
+                   const AreaLayout& layout)
+    : descriptor_(std::move(descriptor)), base_(base), shape_(shape), layout_(layout) {}
 
 MainArea::MainArea(MainArea&& other) noexcept
     : descriptor_(std::move(other.descriptor_)),
       base_(std::exchange(other.base_, nullptr)),
-      bytes_(other.bytes_),
-      slotCount_(other.slotCount_) {}
+      shape_(other.shape_),
+      layout_(other.layout_) {}
 
 Status MainArea::replace(Descriptor descriptor) {
   PM_ASSERT(isOpen(), "only an open area is replaced");
-  Result<uint32_t> slotCount = checkedSlotCount(descriptor.get());
-  if (!slotCount.ok()) return slotCount.error();
-  if (slotCount.value() != slotCount_) return SystemError{"mmap", EPROTO};
+  Result<AreaShape> shape = checkedShape(descriptor.get());
+  if (!shape.ok()) return shape.error();
+  if (!(shape.value() == shape_)) return SystemError{"mmap", EPROTO};
   // MAP_FIXED replaces the old mapping in one step: at no moment could another thread's mmap
   // take the address.
-  Result<void*> base = mapShared(descriptor.get(), bytes_, base_);
+  Result<void*> base = mapShared(descriptor.get(), bytes(), base_);
   if (!base.ok()) return base.error();
-  descriptor_ = std::move(descriptor);
+  // Onto the old number, so that who was told it maps segments of the new file.
+  int placed = 0;
+  do {
+    placed = dup3(descriptor.get(), descriptor_.get(), O_CLOEXEC);
+  } while (placed < 0 && (errno == EINTR || errno == EBUSY));
+  PM_ASSERT(placed >= 0, "a number in use can be given to another open file");
   return {};
 }
 
+size_t MainArea::processTableOffset() const { return slotsEnd(shape_.slotCount); }
+
 void MainArea::close() {
   if (base_ == nullptr) return;
-  munmap(std::exchange(base_, nullptr), bytes_);
+  munmap(std::exchange(base_, nullptr), bytes());
   descriptor_.reset();
 }
 
 SharedSlot& MainArea::at(uint32_t slot) const {
   PM_ASSERT(isOpen(), "a closed area has no slots");
-  PM_ASSERT(slot < slotCount_, "a slot index is below our own copy of slotCount");
+  PM_ASSERT(slot < shape_.slotCount, "a slot index is below our own copy of slotCount");
   auto* first = reinterpret_cast<SharedSlot*>(static_cast<char*>(base_) + sizeof(MainAreaHeader));
   return first[slot];
 }

@@ -1,13 +1,22 @@
-// main_area.h: the main shared memory segment: a header and one slot per possible worker.
+// main_area.h: the one memory file of an instance, and its own part of it: header, slots,
+// processes.
+//
+//     fixed   [header | one slot per possible worker | process table] directory, segment table and
+//             registry                                                       (dynamic_layout.h)
+//     window  extents of dynamic segments, mapped only by who attaches one
 //
 // The postmaster makes it, the launcher maps it before it forks, so a child finds it at the same
 // address; an exec'ed worker maps it where there is room. After a crash the postmaster makes a new
-// one, and the launcher maps that in place of the old.
+// one, and the launcher maps that in place of the old, under the same descriptor number: attached
+// children need the descriptor to map dynamic segments. Only the fixed part is ever mapped here.
 //
 //  Who writes what, and why nobody needs a lock
 //  --------------------------------------------
 //  header      written once, by create(), before anybody else has the descriptor. map() checks it
-//              and keeps its own copy of slotCount; no verb reads the shared one again.
+//              and keeps its own copy of the shape; no verb reads the shared one again.
+//
+//  processes   see core/sync/process_table.h, which is a layer above this one; here it is so many
+//              zero bytes. The other sections say themselves who writes what.
 //
 //  generation, pid, inUse
 //              written by the postmaster only, one thread of one process, with plain atomic
@@ -37,22 +46,28 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/base/descriptor.h"
 #include "core/base/result.h"
+#include "core/shm/dynamic_layout.h"
 
 namespace bgworker {
 
 inline constexpr uint64_t kMainAreaMagic = 0x0061657241574742;  // "BGWArea" in memory
-inline constexpr uint32_t kMainAreaVersion = 1;
+inline constexpr uint32_t kMainAreaVersion = 2;
 inline constexpr uint32_t kMaxSlotCount = 262143;
 inline constexpr size_t kCacheLineBytes = 64;
+/** What the process table needs for each slot: sizeof(SharedProcess), asserted where that is. */
+inline constexpr size_t kProcessBytes = 1088;
 
 struct alignas(kCacheLineBytes) MainAreaHeader {
-  uint64_t magic;      /* written once by create() */
-  uint32_t version;    /* written once by create() */
-  uint32_t slotCount;  /* written once by create(); checked by map(), then never read again */
-  uint64_t totalBytes; /* written once by create() */
+  uint64_t magic;       /* written once by create() */
+  uint32_t version;     /* written once by create() */
+  uint32_t slotCount;   /* written once by create(); checked by map(), then never read again */
+  uint64_t totalBytes;  /* written once by create(); the window included */
+  uint64_t structBytes; /* likewise: what the preload modules asked for */
+  uint64_t windowBytes; /* likewise */
 };
 static_assert(sizeof(MainAreaHeader) == 64, "the layout is a contract between processes");
 
@@ -77,28 +92,45 @@ struct SlotView {
   int32_t pid;
 };
 
+/** The numbers that decide the layout. */
+struct AreaShape {
+  uint32_t slotCount;
+  uint64_t structBytes;
+  uint64_t windowBytes;
+
+  bool operator==(const AreaShape&) const = default;
+};
+
 /** Every verb asserts that the slot index is below slotCount(): callers check their callers'. */
 class MainArea {
  public:
-  static Result<MainArea> create(uint32_t slotCount);
+  /** `structBytes`: for the directory's structures, each counted by Directory::structSpace(). */
+  static Result<MainArea> create(uint32_t slotCount, size_t structBytes = 0,
+                                 size_t windowBytes = kDefaultWindowBytes);
   /** Owns the descriptor if it succeeds; EPROTO if this is no main area of this version. */
   static Result<MainArea> map(int descriptor);
-  static size_t bytesFor(uint32_t slotCount);
+  static Result<AreaLayout> layoutFor(const AreaShape& shape);
 
   MainArea(MainArea&& other) noexcept;
   MainArea& operator=(MainArea&&) = delete;
   ~MainArea() { close(); }
 
-  /** Maps a new area of the same size over this one, at the same address, and drops the old. */
+  /** Maps a new area of the same shape over this one, at the same address and under the same
+   *  descriptor number, and drops the old. EPROTO for another shape. */
   Status replace(Descriptor descriptor);
   /** Unmaps and closes. Idempotent. */
   void close();
 
   bool isOpen() const { return base_ != nullptr; }
   int descriptor() const { return descriptor_.get(); }
-  size_t bytes() const { return bytes_; }
-  uint32_t slotCount() const { return slotCount_; }
+  /** Of the fixed part, which is what is mapped. */
+  size_t bytes() const { return layout_.fixedBytes(); }
+  uint32_t slotCount() const { return shape_.slotCount; }
+  const AreaShape& shape() const { return shape_; }
+  const AreaLayout& layout() const { return layout_; }
   const void* address() const { return base_; }
+  std::span<std::byte> fixed() const { return {static_cast<std::byte*>(base_), bytes()}; }
+  size_t processTableOffset() const;
 
   // The postmaster only.
   void publish(uint32_t slot, uint64_t generation, int32_t pid);
@@ -111,13 +143,13 @@ class MainArea {
   SlotView read(uint32_t slot) const;
 
  private:
-  MainArea(Descriptor descriptor, void* base, size_t bytes, uint32_t slotCount);
+  MainArea(Descriptor descriptor, void* base, const AreaShape& shape, const AreaLayout& layout);
   SharedSlot& at(uint32_t slot) const;
 
   Descriptor descriptor_;
   void* base_;
-  size_t bytes_;
-  uint32_t slotCount_;
+  AreaShape shape_;
+  AreaLayout layout_;
 };
 
 }  // namespace bgworker

@@ -24,6 +24,7 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
     kind: 'launcher-ready',
     pid: 51,
     workers: [{ staticIndex: 0, registration: ONE }],
+    startupHooks: false,
   },
   'launcher-failed': { kind: 'launcher-failed', error: ERROR },
   'launcher-exited': { kind: 'launcher-exited' },
@@ -35,6 +36,8 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
   'server-exited': { kind: 'server-exited' },
   database: { kind: 'database', state: 'unreachable', detail: 'gone' },
   'database-refused': { kind: 'database-refused', error: ERROR },
+  'memory-ready': { kind: 'memory-ready' },
+  'memory-failed': { kind: 'memory-failed', error: ERROR },
   registered: { kind: 'registered', slot: 0, registration: attached() },
   terminate: { kind: 'terminate', slot: 0, generation: 0n },
   stop: { kind: 'stop', mode: 'immediate' },
@@ -50,6 +53,7 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
   'done: enter': { kind: 'done', action: { kind: 'enter', phase: 'STARTUP' } },
   'done: forget': { kind: 'done', action: { kind: 'forget', slot: 0 } },
   'done: reset-memory': { kind: 'done', action: { kind: 'reset-memory' } },
+  'done: initialize-memory': { kind: 'done', action: { kind: 'initialize-memory' } },
   'done: finish': { kind: 'done', action: { kind: 'finish', exitCode: 0 } },
 };
 
@@ -81,6 +85,8 @@ const TABLE: { readonly [N in EventName]: string } = {
   'server-exited': '        .       .       .       .       .       .       .    ',
   database: '               .       .       .       .       .       .       .    ',
   'database-refused': '     .       .       .       .       .       .       .    ',
+  'memory-ready': '         .       .       .       .       .       .       .    ',
+  'memory-failed': '        .       .       .       .       .       .       .    ',
   registered: '             .       .       .       .       .       .       .    ',
   terminate: '              gone    .       .       .       .       .       .    ',
   stop: '                   .       .       .       .       .       .       .    ',
@@ -96,6 +102,7 @@ const TABLE: { readonly [N in EventName]: string } = {
   'done: enter': '          .       .       .       .       .       .       .    ',
   'done: forget': '         .       .       .       .       .       .       -    ',
   'done: reset-memory': '   now     .       .       .       .       .       .    ',
+  'done: initialize-memory': '.      .       .       .       .       .       .    ',
   'done: finish': '         .       .       .       .       .       .       .    ',
 };
 
@@ -227,7 +234,10 @@ describe('a slot', () => {
       staticIndex,
       registration: attached({ name: `s${staticIndex}` }),
     }));
-    state = apply(state, { at: 0, event: { kind: 'launcher-ready', pid: 1, workers: announced } });
+    state = apply(state, {
+      at: 0,
+      event: { kind: 'launcher-ready', pid: 1, startupHooks: false, workers: announced },
+    });
     const names = [...state.workers.values()].sort((a, b) => a.slot - b.slot);
     expect(names.map((one) => one.registration.name)).toEqual(['s0', 'd1', 'd2', 's1']);
   });

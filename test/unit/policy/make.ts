@@ -79,7 +79,8 @@ export function up(workers: readonly Worker[], changes: Partial<State> = {}): St
   return {
     ...initialState({ limits: LIMITS, follows: 'nothing' }),
     phase: 'RUN',
-    launcher: { kind: 'ready', pid: 50 },
+    launcher: { kind: 'ready', pid: 50, startupHooks: false },
+    memory: 'ready',
     workers: SlotMap.of(workers.map((one) => [one.slot, one])),
     nextChild: 100,
     ...changes,

@@ -220,7 +220,7 @@ describe('the phases on the way down, and the status', () => {
   const launchers: State['launcher'][] = [
     { kind: 'absent' },
     { kind: 'starting' },
-    { kind: 'ready', pid: 5 },
+    { kind: 'ready', pid: 5, startupHooks: false },
     { kind: 'failed' },
   ];
   test.each(launchers)('with a launcher that is %o', (launcher) => {

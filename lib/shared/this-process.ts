@@ -1,0 +1,69 @@
+// this-process.ts: the calling process as the others in shared memory know it: what it waits for,
+// how it wakes others, which locks it holds, and what it does last.
+//
+// One object for each attachment. The wiring makes it when a process has attached, and calls
+// leave() before it detaches; latches, locks and queues hang on it.
+
+import { HeldLocks } from './held-locks.ts';
+import type { SharedPort } from './port.ts';
+import { LATCH_WORD, SLOT_WORDS, Waits } from './waits.ts';
+
+export class ThisProcess {
+  readonly port: SharedPort;
+  readonly slot: number;
+  readonly slotCount: number;
+  readonly waits: Waits;
+  readonly locks: HeldLocks;
+  readonly #table: Int32Array;
+  readonly #lastActs = new Set<() => void>();
+
+  constructor(port: SharedPort) {
+    this.port = port;
+    this.slot = port.slot;
+    this.slotCount = Math.floor(port.processTable.length / SLOT_WORDS);
+    this.waits = new Waits(port);
+    this.locks = new HeldLocks(port, this.waits);
+    this.#table = port.processTable;
+  }
+
+  /** What the caller wrote before is seen by `slot` when it looks. No system call unless it sleeps. */
+  wake(slot: number): void {
+    if (slot === this.slot) {
+      this.waits.look();
+      return;
+    }
+    const asleep = Atomics.exchange(this.#table, slot * SLOT_WORDS, 0);
+    if (asleep !== 0) this.port.ring(slot, asleep);
+  }
+
+  /** Sets the process latch, too; wakes even if that was set before. A number from shared memory that
+   *  is no slot wakes nobody. */
+  wakeWithLatch(slot: number): void {
+    if (!(slot >= 0 && slot < this.slotCount)) return;
+    Atomics.or(this.#table, slot * SLOT_WORDS + LATCH_WORD, 1 << 31);
+    this.wake(slot);
+  }
+
+  /** Called by leave(), the latest first. Returns what takes it back. */
+  onLeave(act: () => void): () => void {
+    this.#lastActs.add(act);
+    return () => this.#lastActs.delete(act);
+  }
+
+  /** The exit path, before the memory is detached: waits end, queues detach, locks are released. All
+   *  of it is done; the first thing that went wrong is thrown then. */
+  leave(): void {
+    this.waits.leave();
+    const problems: unknown[] = [];
+    for (const act of [...this.#lastActs].reverse()) {
+      try {
+        act();
+      } catch (error) {
+        problems.push(error);
+      }
+    }
+    this.#lastActs.clear();
+    this.locks.leave();
+    if (problems.length > 0) throw problems[0];
+  }
+}
