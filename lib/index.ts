@@ -6,7 +6,7 @@ export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
-export { Postmaster, type PostmasterEvents, type WorkerInfo } from './postmaster.ts';
+export { Postmaster, type PostmasterEvents } from './postmaster.ts';
 export type { PreloadServer } from './preload/preload.ts';
 export type {
   EmbeddedPostgres,
@@ -18,3 +18,4 @@ export type { BackgroundWorker, ConnectOptions } from './run/background-worker.t
 export type { Latch, WaitOptions, WaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
+export type { WorkerInfo } from './worker-info.ts';

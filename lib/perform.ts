@@ -2,26 +2,26 @@
 // follower, and decides nothing: what it is told it does, and what comes of it is posted as events.
 
 import { closeSync } from 'node:fs';
-import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { BootingChildren } from './fork/booting.ts';
-import { type ChildEnd, LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
+import { type ChildEnd, causeOf } from './fork/child-end.ts';
+import { nodeRequest, programRequest } from './fork/exec-requests.ts';
+import { LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
 import type { Event, StaticWorker } from './model/event.ts';
-import type { Exit, ExitCause } from './model/exit.ts';
+import type { Exit } from './model/exit.ts';
 import { isAttached } from './model/registration.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
-import { type ExecRequest, type MainArea, native } from './native.ts';
+import { type MainArea, native } from './native.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
 import { targetFor } from './postgres/target-for.ts';
 import { checkRegistration } from './register/check.ts';
 import type { CheckedOptions } from './register/options.ts';
-import { type AnnouncedWorker, encodeNote, TITLE_ROOM, type WorkerStart } from './travel/notes.ts';
+import { type AnnouncedWorker, encodeNote, type WorkerStart } from './travel/notes.ts';
 
 export interface PerformerHooks {
   post(event: Event): void;
@@ -31,8 +31,6 @@ export interface PerformerHooks {
 
 /** The server's number towards the launcher; the policy's numbers count up from 1. */
 const SERVER_CHILD: ChildId = 0xffff_ffff;
-
-const EXEC_PROGRAM = fileURLToPath(new URL('exec-worker.js', import.meta.url));
 
 export class Performer {
   readonly #options: CheckedOptions;
@@ -168,7 +166,7 @@ export class Performer {
     const start: WorkerStart = { slot, registration, staticIndex, conninfo: this.#conninfo };
     const { body } = registration;
     if (body.kind === 'exec') {
-      this.#launcher.exec(child, this.#programOf(start, body.argv));
+      this.#execProgram(child, start, body.argv);
     } else if (this.#launcher.forkProblem !== null || registration.launch === 'exec') {
       this.#execNode(child, start);
     } else {
@@ -176,14 +174,18 @@ export class Performer {
     }
   }
 
-  #programOf({ registration, conninfo }: WorkerStart, argv: readonly string[]): ExecRequest {
-    const { name, database } = registration;
-    const base = { ...process.env, BGWORKER_NAME: name };
-    const env =
-      database === null || conninfo === null
-        ? base
-        : environmentOf(targetFor(conninfo, registration, {}), base);
-    return { ...PLAIN_REQUEST, file: argv[0] ?? '', args: argv, env: entriesOf(env) };
+  #execProgram(child: ChildId, start: WorkerStart, argv: readonly string[]): void {
+    const { registration, conninfo } = start;
+    let env: NodeJS.ProcessEnv = { ...process.env, BGWORKER_NAME: registration.name };
+    try {
+      if (registration.database !== null && conninfo !== null) {
+        env = environmentOf(targetFor(conninfo, registration, {}), env);
+      }
+    } catch (error) {
+      // Its service or password file, which may be different next time.
+      return this.#failed(child, 'conninfo', (error as Error).message);
+    }
+    this.#launcher?.exec(child, programRequest(argv, env));
   }
 
   /** A fresh node, with its configuration waiting in a socket of its own. */
@@ -193,15 +195,9 @@ export class Performer {
     const [ours, theirs] = native.channelPair();
     native.sendNote(ours, encodeNote(config));
     const attached = isAttached(start.registration);
-    this.#launcher?.exec(child, {
-      ...PLAIN_REQUEST,
-      file: process.execPath,
-      args: [process.execPath, EXEC_PROGRAM, TITLE_ROOM],
-      env: entriesOf(process.env),
-      deathSignal: 0, // It sees to that itself, as a fork does.
-      targets: attached ? [3, 4, 5] : [3, 4],
-      descriptors: [theirs, this.#deathPipe[0], ...(attached ? [this.#area.descriptor] : [])],
-    });
+    const area = attached ? this.#area.descriptor : null;
+    const request = nodeRequest({ control: theirs, death: this.#deathPipe[0], area });
+    this.#launcher?.exec(child, request);
     closeSync(theirs);
     this.#booting.add(child, ours);
   }
@@ -312,37 +308,3 @@ export class Performer {
 /** What a slot shows in place of a pid (InvalidPid, and 0). */
 const NOT_YET_STARTED = -1;
 const STOPPED = 0;
-
-const SIGKILL = constants.signals.SIGKILL;
-
-const PLAIN_REQUEST = {
-  cwd: null,
-  uid: null,
-  gid: null,
-  /** If the launcher is alive when the postmaster dies, it says SIGTERM first. */
-  deathSignal: SIGKILL,
-  targets: [] as readonly number[],
-  descriptors: [] as readonly number[],
-  limits: [],
-} as const;
-
-function entriesOf(env: NodeJS.ProcessEnv): string[] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${value}`],
-  );
-}
-
-/** The first name counts: SIGIOT is SIGABRT's other one. */
-const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals)
-    .reverse()
-    .map(([name, number]) => [number, name as NodeJS.Signals]),
-);
-
-function causeOf(end: ChildEnd): ExitCause {
-  if (end.kind === 'lost') return { kind: 'lost' };
-  const { status } = end;
-  if (status.kind === 'code') return { kind: 'code', code: status.code };
-  const signal = SIGNAL_NAMES.get(status.signal) ?? (`SIG${status.signal}` as NodeJS.Signals);
-  return { kind: 'signal', signal };
-}

@@ -20,8 +20,6 @@ import {
   type LauncherReport,
   type MainArea,
   native,
-  type ResourceUsage,
-  type WaitStatus,
 } from '../native.ts';
 import {
   type AnnouncedWorker,
@@ -33,11 +31,7 @@ import {
   type LauncherConfig,
   TITLE_ROOM,
 } from '../travel/notes.ts';
-
-/** How a child left: as wait(2) says, or not known because the launcher went first. */
-export type ChildEnd =
-  | { readonly kind: 'reaped'; readonly status: WaitStatus; readonly usage: ResourceUsage }
-  | { readonly kind: 'lost' };
+import type { ChildEnd } from './child-end.ts';
 
 /** What the owner hears. Every child that was asked for ends in exactly one of the last two. */
 export interface LauncherOwner {
