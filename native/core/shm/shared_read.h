@@ -1,0 +1,18 @@
+// shared_read.h: one look at a number that anybody may be changing.
+//
+// What is checked must be what is used. A plain read of shared memory may be repeated by the
+// compiler after the check, when a scribbler has changed it; this one may not.
+
+#pragma once
+
+#include <type_traits>
+
+namespace bgworker {
+
+template <typename T>
+  requires std::is_integral_v<T>
+T readOnce(const T& field) {
+  return __atomic_load_n(&field, __ATOMIC_RELAXED);
+}
+
+}  // namespace bgworker
