@@ -98,6 +98,8 @@ export class LauncherProcess {
   forkProblem: string | null = null;
 
   readonly #process: ChildProcess;
+  /** null: there never was a process, or what was to be done with it is done. */
+  #pidfd: number | null = null;
   readonly #channel: LauncherChannel;
   readonly #children = new Map<ChildId, Child>();
   readonly #exited: Promise<unknown[]>;
@@ -142,6 +144,7 @@ export class LauncherProcess {
       stdio: ['ignore', 'inherit', 'inherit', launcherEnd, deathDescriptor, area.descriptor],
     });
     closeSync(launcherEnd);
+    if (this.#process.pid !== undefined) this.#pidfd = native.openProcess(this.#process.pid);
     this.#exited = once(this.#process, 'exit');
     this.#died = this.#exited.then(
       ([code, signal]) => {
@@ -194,7 +197,6 @@ export class LauncherProcess {
     this.#channel.close();
     // It has no children any more, and would leave by itself, unless somebody has stopped it.
     this.#killSession();
-    this.#process.kill('SIGKILL');
     await this.#exited.catch(() => {});
     for (const child of this.#children.keys()) this.#forget(child);
   }
@@ -259,7 +261,7 @@ export class LauncherProcess {
   #hangUp(): void {
     if (this.#course === 'closing') return;
     this.#course = 'lost';
-    this.#process.kill('SIGKILL');
+    this.#killSession();
     this.#exited.then(
       ([code, signal]) => this.#mourn(signal === null ? `exit code ${code}` : `signal ${signal}`),
       (error: Error) => this.#mourn(error.message),
@@ -280,17 +282,15 @@ export class LauncherProcess {
     }
   }
 
-  /** What the preload modules have started for themselves; it leads a session of its own. */
+  /**
+   * Itself, if it lives, and what its preload modules have started for themselves: it leads a
+   * session of its own. By its pidfd, because its number may be somebody else's by now.
+   */
   #killSession(): void {
-    const { pid, exitCode, signalCode } = this.#process;
-    // Reaped, its number may be somebody else's.
-    if (pid === undefined || exitCode !== null || signalCode !== null) return;
-    try {
-      process.kill(-pid, 'SIGKILL');
-    } catch (error) {
-      // It has not come so far as to have a session.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+    if (this.#pidfd === null) return;
+    native.sendSignal(this.#pidfd, constants.signals.SIGKILL, 'group');
+    closeSync(this.#pidfd);
+    this.#pidfd = null;
   }
 
   #forget(childId: ChildId): void {
