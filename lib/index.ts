@@ -6,7 +6,7 @@ export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
-export { Postmaster, type PostmasterEvents, type WorkerInfo } from './postmaster.ts';
+export { Postmaster, type PostmasterEvents } from './postmaster.ts';
 export type { PreloadServer, PreloadSharedMemory } from './preload/preload.ts';
 export type {
   EmbeddedPostgres,
@@ -19,3 +19,4 @@ export type { StartupHook } from './run/initialize-memory.ts';
 export type { Latch, WaitOptions, WaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
+export type { WorkerInfo } from './worker-info.ts';

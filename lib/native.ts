@@ -302,6 +302,8 @@ export interface Native {
     map(descriptor: number): MainArea;
   };
 
+  /** pidfd_open(2), of an own child that nobody has waited for yet; else it may be another's. */
+  openProcess(pid: number): number;
   /** pidfd_send_signal. false: the process (or every one of its group) is gone already. */
   sendSignal(pidfd: number, signal: number, to: 'process' | 'group'): boolean;
 

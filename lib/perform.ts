@@ -2,21 +2,21 @@
 // follower, and decides nothing: what it is told it does, and what comes of it is posted as events.
 
 import { closeSync } from 'node:fs';
-import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { BgworkerError } from './errors.ts';
 import { BootingChildren } from './fork/booting.ts';
-import { type ChildEnd, LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
+import { type ChildEnd, causeOf } from './fork/child-end.ts';
+import { nodeRequest, programRequest } from './fork/exec-requests.ts';
+import { LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
 import { SharedMemory } from './fork/shared-memory.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
 import type { Event, StaticWorker } from './model/event.ts';
-import type { Exit, ExitCause } from './model/exit.ts';
+import type { Exit } from './model/exit.ts';
 import { isAttached } from './model/registration.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
-import { type ExecRequest, native } from './native.ts';
+import { native } from './native.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
@@ -27,7 +27,6 @@ import {
   type AnnouncedWorker,
   encodeNote,
   INITIALIZER_SLOT,
-  TITLE_ROOM,
   type WorkerStart,
 } from './travel/notes.ts';
 
@@ -41,8 +40,6 @@ export interface PerformerHooks {
 const SERVER_CHILD: ChildId = 0xffff_ffff;
 /** The number of the child that runs the start-up hooks. */
 const MEMORY_CHILD: ChildId = 0xffff_fffe;
-
-const EXEC_PROGRAM = fileURLToPath(new URL('exec-worker.js', import.meta.url));
 
 export class Performer {
   readonly #options: CheckedOptions;
@@ -180,7 +177,7 @@ export class Performer {
     const start: WorkerStart = { slot, registration, staticIndex, conninfo: this.#conninfo };
     const { body } = registration;
     if (body.kind === 'exec') {
-      this.#launcher.exec(child, this.#programOf(start, body.argv));
+      this.#execProgram(child, start, body.argv);
     } else if (this.#launcher.forkProblem !== null || registration.launch === 'exec') {
       this.#execNode(child, start);
     } else {
@@ -188,14 +185,18 @@ export class Performer {
     }
   }
 
-  #programOf({ registration, conninfo }: WorkerStart, argv: readonly string[]): ExecRequest {
-    const { name, database } = registration;
-    const base = { ...process.env, BGWORKER_NAME: name };
-    const env =
-      database === null || conninfo === null
-        ? base
-        : environmentOf(targetFor(conninfo, registration, {}), base);
-    return { ...PLAIN_REQUEST, file: argv[0] ?? '', args: argv, env: entriesOf(env) };
+  #execProgram(child: ChildId, start: WorkerStart, argv: readonly string[]): void {
+    const { registration, conninfo } = start;
+    let env: NodeJS.ProcessEnv = { ...process.env, BGWORKER_NAME: registration.name };
+    try {
+      if (registration.database !== null && conninfo !== null) {
+        env = environmentOf(targetFor(conninfo, registration, {}), env);
+      }
+    } catch (error) {
+      // Its service or password file, which may be different next time.
+      return this.#failed(child, 'conninfo', (error as Error).message);
+    }
+    this.#launcher?.exec(child, programRequest(argv, env));
   }
 
   /** A fresh node, with its configuration waiting in a socket of its own. */
@@ -206,19 +207,8 @@ export class Performer {
     native.sendNote(ours, encodeNote(config));
     const attached = start === null || isAttached(start.registration);
     const area = attached ? this.#memory.area : null;
-    this.#launcher?.exec(child, {
-      ...PLAIN_REQUEST,
-      file: process.execPath,
-      args: [process.execPath, EXEC_PROGRAM, TITLE_ROOM],
-      env: entriesOf(process.env),
-      deathSignal: 0, // It sees to that itself, as a fork does.
-      ...numbered([
-        theirs,
-        this.#deathPipe[0],
-        ...(area === null ? [] : [area.descriptor]),
-        ...answer,
-      ]),
-    });
+    const descriptors = [theirs, this.#deathPipe[0], ...(area === null ? [] : [area.descriptor])];
+    this.#launcher?.exec(child, nodeRequest([...descriptors, ...answer]));
     closeSync(theirs);
     this.#booting.add(child, ours, area === null ? [] : this.#memory.doorbells);
   }
@@ -370,43 +360,4 @@ export class Performer {
     // The children stay known to it until each is gone; a new one is started after that.
     this.#hooks.post({ kind: 'launcher-exited' });
   }
-}
-
-/** What an exec'ed node finds open from 3 on (travel/notes.ts). */
-function numbered(descriptors: readonly number[]): Pick<ExecRequest, 'targets' | 'descriptors'> {
-  return { targets: descriptors.map((_, index) => 3 + index), descriptors };
-}
-
-const SIGKILL = constants.signals.SIGKILL;
-
-const PLAIN_REQUEST = {
-  cwd: null,
-  uid: null,
-  gid: null,
-  /** If the launcher is alive when the postmaster dies, it says SIGTERM first. */
-  deathSignal: SIGKILL,
-  targets: [] as readonly number[],
-  descriptors: [] as readonly number[],
-  limits: [],
-} as const;
-
-function entriesOf(env: NodeJS.ProcessEnv): string[] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${value}`],
-  );
-}
-
-/** The first name counts: SIGIOT is SIGABRT's other one. */
-const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals)
-    .reverse()
-    .map(([name, number]) => [number, name as NodeJS.Signals]),
-);
-
-function causeOf(end: ChildEnd): ExitCause {
-  if (end.kind === 'lost') return { kind: 'lost' };
-  const { status } = end;
-  if (status.kind === 'code') return { kind: 'code', code: status.code };
-  const signal = SIGNAL_NAMES.get(status.signal) ?? (`SIG${status.signal}` as NodeJS.Signals);
-  return { kind: 'signal', signal };
 }

@@ -14,15 +14,13 @@ import * as messages from './messages.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
 import type { Phase } from './model/phase.ts';
-import type { Registration } from './model/registration.ts';
-import type { Pid, Standing } from './model/standing.ts';
+import type { Pid } from './model/standing.ts';
 import {
   initialState,
   SHUTDOWN_MODES,
   type ShutdownMode,
   type SlotIndex,
   type State,
-  type Worker,
 } from './model/state.ts';
 import { Performer } from './perform.ts';
 import { connectTo } from './postgres/connect/connect.ts';
@@ -34,17 +32,7 @@ import {
 import { type CheckedOptions, checkOptions, type PostmasterOptions } from './register/options.ts';
 import { report } from './report.ts';
 import type { ConnectOptions } from './run/background-worker.ts';
-
-/** A worker as `postmaster.workers()` shows it. */
-export interface WorkerInfo {
-  readonly slot: SlotIndex;
-  readonly name: string;
-  readonly type: string;
-  readonly standing: Standing['kind'];
-  /** null: it has no process now. */
-  readonly pid: Pid | null;
-  readonly registration: Registration;
-}
+import { infoOf, type WorkerInfo } from './worker-info.ts';
 
 export interface PostmasterEvents {
   /** The phase has changed. */
@@ -156,7 +144,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     try {
       this.#begin();
     } catch (error) {
-      this.#resolveFinished(1);
+      await this.#resolveFinished(1);
       await ready.catch(() => {});
       throw error;
     }
@@ -348,10 +336,4 @@ function followsOf(postgres: CheckedOptions['postgres']): 'nothing' | 'conninfo'
 function slotOf(event: Event): SlotIndex | null {
   const about = event.kind === 'done' ? event.action : event;
   return 'slot' in about ? about.slot : null;
-}
-
-function infoOf({ slot, registration, standing }: Worker): WorkerInfo {
-  const { name, type } = registration;
-  const pid = 'pid' in standing ? standing.pid : null;
-  return { slot, name, type, standing: standing.kind, pid, registration };
 }

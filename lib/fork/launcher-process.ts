@@ -20,8 +20,6 @@ import {
   type LauncherReport,
   type MainArea,
   native,
-  type ResourceUsage,
-  type WaitStatus,
 } from '../native.ts';
 import {
   type AnnouncedWorker,
@@ -33,12 +31,8 @@ import {
   type LauncherConfig,
   TITLE_ROOM,
 } from '../travel/notes.ts';
+import type { ChildEnd } from './child-end.ts';
 import type { SharedMemory } from './shared-memory.ts';
-
-/** How a child left: as wait(2) says, or not known because the launcher went first. */
-export type ChildEnd =
-  | { readonly kind: 'reaped'; readonly status: WaitStatus; readonly usage: ResourceUsage }
-  | { readonly kind: 'lost' };
 
 /** What the owner hears. Every child that was asked for ends in exactly one of the last two. */
 export interface LauncherOwner {
@@ -106,6 +100,8 @@ export class LauncherProcess {
   forkProblem: string | null = null;
 
   readonly #process: ChildProcess;
+  /** null: there never was a process, or what was to be done with it is done. */
+  #pidfd: number | null = null;
   readonly #channel: LauncherChannel;
   readonly #children = new Map<ChildId, Child>();
   readonly #exited: Promise<unknown[]>;
@@ -156,6 +152,7 @@ export class LauncherProcess {
       ],
     });
     closeSync(launcherEnd);
+    if (this.#process.pid !== undefined) this.#pidfd = native.openProcess(this.#process.pid);
     this.#exited = once(this.#process, 'exit');
     this.#died = this.#exited.then(
       ([code, signal]) => {
@@ -214,7 +211,6 @@ export class LauncherProcess {
     this.#channel.close();
     // It has no children any more, and would leave by itself, unless somebody has stopped it.
     this.#killSession();
-    this.#process.kill('SIGKILL');
     await this.#exited.catch(() => {});
     for (const child of this.#children.keys()) this.#forget(child);
   }
@@ -286,7 +282,7 @@ export class LauncherProcess {
   #hangUp(): void {
     if (this.#course === 'closing') return;
     this.#course = 'lost';
-    this.#process.kill('SIGKILL');
+    this.#killSession();
     this.#exited.then(
       ([code, signal]) => this.#mourn(signal === null ? `exit code ${code}` : `signal ${signal}`),
       (error: Error) => this.#mourn(error.message),
@@ -307,17 +303,15 @@ export class LauncherProcess {
     }
   }
 
-  /** What the preload modules have started for themselves; it leads a session of its own. */
+  /**
+   * Itself, if it lives, and what its preload modules have started for themselves: it leads a
+   * session of its own. By its pidfd, because its number may be somebody else's by now.
+   */
   #killSession(): void {
-    const { pid, exitCode, signalCode } = this.#process;
-    // Reaped, its number may be somebody else's.
-    if (pid === undefined || exitCode !== null || signalCode !== null) return;
-    try {
-      process.kill(-pid, 'SIGKILL');
-    } catch (error) {
-      // It has not come so far as to have a session.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+    if (this.#pidfd === null) return;
+    native.sendSignal(this.#pidfd, constants.signals.SIGKILL, 'group');
+    closeSync(this.#pidfd);
+    this.#pidfd = null;
   }
 
   #forget(childId: ChildId): void {

@@ -1,8 +1,10 @@
 #include "addon/descriptor_verbs.h"
 
 #include <csignal>
+#include <limits>
 
 #include "addon/convert.h"
+#include "core/base/system_calls.h"
 #include "core/ipc/socket_pair.h"
 #include "core/proc/process.h"
 #include "core/shm/main_area.h"
@@ -31,6 +33,15 @@ Napi::Value makeDoorbells(const Napi::CallbackInfo& info) {
   return descriptorArray(env, std::move(made.value()).release());
 }
 
+Napi::Value openProcess(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int64_t> pid = readInteger(info[0], "pid", 1, std::numeric_limits<int32_t>::max());
+  if (!pid.has_value()) return env.Undefined();
+  int pidfd = pidfdOpen(static_cast<pid_t>(*pid));
+  if (pidfd < 0) return throwSystemError(env, lastError("pidfd_open"));
+  return Napi::Number::New(env, pidfd);
+}
+
 Napi::Value sendSignalVerb(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::optional<int> pidfd = readDescriptor(info[0], "pidfd");
@@ -53,6 +64,7 @@ void defineDescriptorVerbs(Napi::Env env, Napi::Object exports) {
   exports.Set("channelPair", Napi::Function::New(env, channelPair, "channelPair"));
   exports.Set("pipe", Napi::Function::New(env, pipeVerb, "pipe"));
   exports.Set("makeDoorbells", Napi::Function::New(env, makeDoorbells, "makeDoorbells"));
+  exports.Set("openProcess", Napi::Function::New(env, openProcess, "openProcess"));
   exports.Set("sendSignal", Napi::Function::New(env, sendSignalVerb, "sendSignal"));
 }
 

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Part } from '../fixtures/process/script.ts';
 import { childrenOf, descriptorsOf, isGone, marked } from '../harness/leftovers.ts';
-import { PostmasterProgram, startPostmaster } from '../harness/postmaster.ts';
+import { moduleFile, PostmasterProgram, startPostmaster } from '../harness/postmaster.ts';
 import { DEATH_MS } from '../harness/program.ts';
 
 const flags = ['SHMEM_ACCESS'] as const;
@@ -120,6 +120,33 @@ describe('SIGKILL of the postmaster', () => {
     postmaster.kill('SIGKILL');
     const { value } = await postmaster.heard('one', 'woken');
     expect(value).toEqual({ postmasterDeath: true });
+  });
+});
+
+describe('what a preload module with launch = exec has started goes, too', () => {
+  const source = `
+    import { spawn } from 'node:child_process';
+    export const launch = 'exec';
+    export function init(server) {
+      spawn('sleep', ['1000']);
+      server.registerBackgroundWorker({ name: 'one', exec: ['sleep', '1000'] });
+    }`;
+
+  test.each(['postmaster', 'launcher'] as const)('with the %s', async (victim) => {
+    const postmaster = await startPostmaster({ preload: [moduleFile(source)] });
+    await postmaster.startOf('one');
+    const started = marked(postmaster.id).filter(({ command }) => command === 'sleep 1000');
+    expect(started).toHaveLength(2);
+    if (victim === 'postmaster') {
+      postmaster.kill('SIGKILL');
+      await postmaster.empty({ withinMs: DEATH_MS });
+      return;
+    }
+    const after = postmaster.mark();
+    process.kill(postmaster.launcherPid, 'SIGKILL');
+    await postmaster.startOf('one', after);
+    expect(started.filter(({ pid }) => !isGone(pid))).toEqual([]);
+    await postmaster.stop();
   });
 });
 

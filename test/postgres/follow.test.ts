@@ -81,6 +81,10 @@ describe('an embedded server', () => {
     while (findServerProcesses(pgdata).length > 0 && performance.now() < deadline);
     expect(isGone(server)).toBe(true);
     expect(findServerProcesses(pgdata)).toEqual([]);
+    // In its own directory, and not in /dev/shm, where it would stay for ever.
+    expect(readFileSync(join(pgdata, 'postmaster.opts'), 'utf8')).toContain(
+      'dynamic_shared_memory_type=mmap',
+    );
     const again = await startPostmaster({ ...EMBEDDED, dataDirectory: postmaster.dataDirectory });
     await again.stop();
   });

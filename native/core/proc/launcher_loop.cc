@@ -222,6 +222,8 @@ void LauncherLoop::leave(int code, const char* reason) {
     (void)kill(pid, SIGKILL);
   }
   while (!children_.empty()) reapReady(-1);
+  // What a preload module has started is in this process's own group, which ends with it.
+  if (getpgrp() == ownPid_) (void)kill(-ownPid_, SIGKILL);
   _exit(code);
 }
 
