@@ -1,6 +1,6 @@
 // errors.ts: the one class of error that this library throws at its callers.
 //
-// Three kinds of trouble are never mixed. A bug of ours aborts (see assert.ts). A mistake of the
+// Three kinds of trouble are never mixed. A bug of ours aborts (PM_ASSERT). A mistake of the
 // caller throws a BgworkerError at once, whose sentence names the argument, the rule, the value
 // and the remedy. What the world refuses (a file, a server, a system call) is a BgworkerError
 // too, with the first cause kept in `cause`. The sentences stand in messages.ts files, beside the
@@ -10,7 +10,6 @@
 export type ErrorCode =
   | 'ERR_INVALID_OPTION'
   | 'ERR_INVALID_REGISTRATION'
-  | 'ERR_TOO_MANY_WORKERS'
   | 'ERR_PRELOAD_FAILED'
   | 'ERR_PRELOAD_NOT_QUIET'
   | 'ERR_LAUNCHER_FAILED'
@@ -24,6 +23,7 @@ export type ErrorCode =
   | 'ERR_SERVER_FAILED'
   | 'ERR_START_TIMEOUT'
   | 'ERR_WRONG_STATE'
+  | 'ERR_CRASHED'
   | 'ERR_SHARED_MEMORY'
   | 'ERR_CONFIG';
 

@@ -7,6 +7,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { BgworkerError } from './errors.ts';
 import { createLogger } from './log.ts';
+import * as messages from './messages.ts';
 import { isAttached } from './model/registration.ts';
 import { type ForkedChild, type MainArea, native } from './native.ts';
 import { divergeFromSiblings, installEntropyGuards } from './preload/entropy.ts';
@@ -53,7 +54,10 @@ async function main(): Promise<void> {
   const log = createLogger(config.log, 'launcher');
   if (config.postgres) await import('./postgres/connect/connect.ts');
   const watch = await QuietWatch.begin();
-  const { registry, needExec } = await preload(config.preload, { ...config, log }, watch);
+  const loading = new Loading();
+  const settings = { ...config, log, begin: (module: string) => loading.begin(module) };
+  const { registry, needExec } = await preload(config.preload, settings, watch);
+  loading.end();
   watch.end();
   announce({
     kind: 'ready',
@@ -74,6 +78,25 @@ async function main(): Promise<void> {
     // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     native.exitNow(1);
+  }
+}
+
+/** Which module is being loaded, for the case that it ends the process instead. */
+class Loading {
+  #module = '';
+
+  readonly #tell = (code: number): void => {
+    const message = messages.preloadEnded(this.#module, code);
+    announce({ kind: 'refused', code: 'ERR_PRELOAD_FAILED', message, stack: null });
+  };
+
+  begin(module: string): void {
+    if (this.#module === '') process.on('exit', this.#tell);
+    this.#module = module;
+  }
+
+  end(): void {
+    process.off('exit', this.#tell);
   }
 }
 

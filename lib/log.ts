@@ -21,7 +21,7 @@ export interface LogOptions {
 
 const STDERR = 2;
 
-/** `name` says which process speaks: 'postmaster', 'launcher' or the worker's type. */
+/** `name` says which process speaks: 'postmaster', 'launcher' or the worker's name. */
 export function createLogger(options: LogOptions, name: string): Logger {
   const destination =
     options.format === 'json'

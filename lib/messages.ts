@@ -58,7 +58,7 @@ export function argCannotTravel(problem: string): string {
 }
 
 export function registeredTooLate(name: string): string {
-  return `background worker "${name}": static workers are registered in init() of a preload module, before it returns; afterwards use registerDynamicBackgroundWorker()`;
+  return `background worker "${name}": static workers are registered in init() of a preload module, before it returns`;
 }
 
 export function tooManyWorkers(name: string, slotCount: number): string {
@@ -82,7 +82,13 @@ export function preloadNotQuiet(module: string, left: readonly string[]): string
 }
 
 export function launcherDied(how: string): string {
-  return `the launcher ended before it was ready (${how}); its own words are above this line`;
+  return `the launcher ended before it was ready (${how})`;
+}
+
+export function preloadEnded(module: string, code: number): string {
+  return code === 0
+    ? `preload module ${module} never finished: its init() waits for something, and there is nothing left that could come`
+    : `preload module ${module} ended the process with exit code ${code}; init() returns, or throws`;
 }
 
 export const launcherSilent =
@@ -143,8 +149,9 @@ export function starting({ name }: Registration): string {
   return `starting background worker process "${name}"`;
 }
 
-export function forkFailed({ name }: Registration, call: string, why: string): string {
-  return `could not start background worker "${name}": ${call}: ${why}`;
+export function forkFailed({ name, body }: Registration, call: string, why: string): string {
+  const program = body.kind === 'exec' ? ` (${body.argv[0]})` : '';
+  return `could not start background worker "${name}"${program}: ${call}: ${why}`;
 }
 
 export function exited({ type }: Registration, pid: number, exit: Exit): string {

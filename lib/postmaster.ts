@@ -71,6 +71,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   readonly #log: Logger;
   readonly #finished: Promise<0 | 1>;
   #resolveFinished: (exitCode: 0 | 1) => void = () => {};
+  #resolveReady: () => void = () => {};
   #running: Running | null = null;
   #hasStarted = false;
   /** Why it cannot go on; the first cause. */
@@ -121,7 +122,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     return this.#finished;
   }
 
-  /** All registered workers, in slot order: what `bgworker ps` prints. */
+  /** All registered workers, in slot order. */
   workers(): WorkerInfo[] {
     const workers = [...(this.#running?.loop.state.workers.values() ?? [])];
     return workers.sort((a, b) => a.slot - b.slot).map(infoOf);
@@ -221,9 +222,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     const patience = AbortSignal.timeout(startTimeout * 1000);
     const giveUp = AbortSignal.any(signal === undefined ? [patience] : [patience, signal]);
     const isReady = await new Promise<boolean>((resolve) => {
-      this.on('phase', (phase) => {
-        if (phase === 'RUN' || phase === 'HOT_STANDBY') resolve(true);
-      });
+      this.#resolveReady = () => resolve(true);
       void this.#finished.then(() => resolve(false));
       giveUp.addEventListener('abort', () => resolve(false), { once: true });
     });
@@ -273,6 +272,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   #entered(phase: Phase, before: Phase): void {
     const status = LOCK_FILE_STATUS[phase];
     if (status !== null) this.#running?.lockFile.setStatus(status);
+    if (phase === 'RUN' || phase === 'HOT_STANDBY') this.#resolveReady();
     this.emit('phase', phase, before);
   }
 

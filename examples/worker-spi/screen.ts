@@ -75,8 +75,9 @@ class Table implements Screen {
 
   #draw(): void {
     const { phase, rows } = this.#view;
+    // A terminal that does not know its size says 0.
     // A line that is wrapped, or scrolled away, would be missed by the next drawing.
-    const room = Math.max(1, this.#out.rows - EVENTS_SHOWN - ROWS_AROUND);
+    const room = Math.max(1, (this.#out.rows || 24) - EVENTS_SHOWN - ROWS_AROUND);
     const lines = [
       this.#paint('bold', `worker_spi on bgworker, phase ${phase}`),
       this.#paint('dim', cells(['worker', 'pid', 'starts', 'standing', 'inserted', 'total'])),
@@ -97,7 +98,7 @@ class Table implements Screen {
   }
 
   #paint(style: Parameters<typeof styleText>[0], text: string): string {
-    const fitting = text.slice(0, this.#out.columns);
+    const fitting = text.slice(0, this.#out.columns || 80);
     return this.#out.hasColors() ? styleText(style, fitting) : fitting;
   }
 }

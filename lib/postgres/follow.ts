@@ -63,7 +63,8 @@ async function run(options: FollowOptions, signal: AbortSignal): Promise<void> {
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (!hasConnected && isFinal(error)) return options.onRefused(error as Error);
+      if (!hasConnected && isFinal(error, options.conninfo))
+        return options.onRefused(error as Error);
       say(stateOfFailure(error), error instanceof Error ? error.message : String(error));
     }
     await pause(pauseMs, signal);
@@ -115,10 +116,15 @@ function stateOfFailure(error: unknown): DatabaseState {
 }
 
 /** Did the server, or our own reading of the conninfo, say a no that time does not change? */
-function isFinal(error: unknown): boolean {
+function isFinal(error: unknown, conninfo: string): boolean {
   if (!(error instanceof BgworkerError)) return false;
   if (error.code === 'ERR_CONNINFO') return true;
-  return error.code === 'ERR_SERVER_REFUSED' && /^(28|3D)/.test(sqlState(error) ?? '');
+  if (error.code !== 'ERR_SERVER_REFUSED') return false;
+  const state = sqlState(error);
+  if (state !== null) return /^(28|3D|42501)/.test(state);
+  // No SQLSTATE: a password or a protection is missing. Or it is the wrong kind of session, if a
+  // kind was asked for, and a server may become what it is not yet.
+  return resolveConninfo(conninfo, processEnvironment()).targetSessionAttrs === 'any';
 }
 
 function sqlState(error: unknown): string | null {

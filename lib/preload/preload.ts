@@ -195,7 +195,12 @@ export interface Preloaded {
  */
 export async function preload(
   modules: readonly string[],
-  settings: { readonly maxWorkerProcesses: number; readonly log: Logger },
+  settings: {
+    readonly maxWorkerProcesses: number;
+    readonly log: Logger;
+    /** Called before each module. */
+    begin?(module: string): void;
+  },
   watch: QuietWatch | null,
 ): Promise<Preloaded> {
   const registry = new PreloadRegistry();
@@ -210,6 +215,7 @@ export async function preload(
     },
   };
   for (const module of modules) {
+    settings.begin?.(module);
     if (await initModule(module, server)) needExec.push(module);
     if (watch !== null && needExec.length === 0) {
       const left = await watch.findUnquiet();

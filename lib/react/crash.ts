@@ -13,7 +13,7 @@ export function beginCrash(state: State, at: Instant): State {
   if (state.crash.kind !== 'none') return state;
   const crashed: State = { ...state, crash: { kind: 'ending', since: at } };
   if (state.limits.restartAfterCrash || state.shutdown !== null) return crashed;
-  return fail(crashed, new BgworkerError('ERR_WRONG_STATE', restartAfterCrashIsOff()), at);
+  return fail(crashed, new BgworkerError('ERR_CRASHED', restartAfterCrashIsOff()), at);
 }
 
 /** Nothing can go on: end everything in order and leave with exit status 1. First cause wins. */

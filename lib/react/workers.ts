@@ -5,6 +5,7 @@
 
 import type { Event, StaticWorker } from '../model/event.ts';
 import type { Exit } from '../model/exit.ts';
+import { isAttached } from '../model/registration.ts';
 import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
 import { classify } from './classify.ts';
@@ -134,6 +135,8 @@ function wasToldToQuit(standing: Standing): boolean {
 function standingAfterExit(state: State, worker: Worker, exit: Exit, at: Instant): Standing {
   if (worker.terminated || state.shutdown !== null) return { kind: 'gone', last: exit };
   const verdict = classify(exit, worker.registration);
+  // It did nothing wrong: it went with its launcher, and comes back with it.
+  if (verdict === 'restart' && exit.cause.kind === 'lost') return { kind: 'due', notBefore: at };
   switch (verdict) {
     case 'retire':
       return { kind: 'gone', last: exit };
@@ -157,10 +160,13 @@ function afterFailure(state: State, worker: Worker, at: Instant, exit: Exit | nu
   return { kind: 'due', notBefore: at + restartTime * 1000 };
 }
 
-/** After a crash cycle (ResetBackgroundWorkerCrashTimes): at once, or never. */
+/**
+ * After a crash cycle (ResetBackgroundWorkerCrashTimes): at once, or never. Who has no part in
+ * shared memory has none in the cycle either, and waits on as if nothing had happened.
+ */
 export function resetWorkers(state: State, at: Instant): State {
   const workers = state.workers.map((worker) => {
-    if (worker.standing.kind !== 'due') return worker;
+    if (worker.standing.kind !== 'due' || !isAttached(worker.registration)) return worker;
     const never = worker.registration.restartTime === 'never';
     return {
       ...worker,

@@ -23,6 +23,8 @@ const DEFAULT_RESTART_TIME_S = 60;
 /** The longest path, as everywhere in the kernel (PATH_MAX). */
 const PATH_MAX_BYTES = 4096;
 
+const MODULE_FORMS = 'a file: URL, an absolute path or a package name';
+
 /** The system takes a NUL for the end. */
 const NO_NUL_RULE = 'must have no NUL character in it';
 
@@ -72,7 +74,12 @@ const optionsSchema = v.strictObject(
     user: v.optional(label(NAME_MAX_BYTES)),
     arg: v.optional(v.unknown()),
     main: v.optional(v.custom<unknown>(isFunction, 'must be a function')),
-    module: v.optional(path('a file: URL, an absolute path or a package name')),
+    module: v.optional(
+      v.pipe(
+        path(MODULE_FORMS),
+        v.check((text) => !text.startsWith('.'), `must be ${MODULE_FORMS}, not a relative path`),
+      ),
+    ),
     function: v.optional(label(NAME_MAX_BYTES)),
     exec: v.optional(
       v.pipe(
@@ -123,7 +130,8 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
   if (origin.kind === 'dynamic' && body.kind === 'closure')
     refuse('main', messages.closureIsStatic);
   if (origin.kind === 'static' && origin.argProblem !== null) {
-    refuse('arg', messages.argCannotTravel(origin.argProblem));
+    const sentence = `${subject}: arg ${messages.argCannotTravel(origin.argProblem)}`;
+    throw new BgworkerError('ERR_INVALID_REGISTRATION', sentence);
   }
   return {
     name: options.name,

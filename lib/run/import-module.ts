@@ -4,15 +4,28 @@
 // same on all of them (enums, decorators, no file extension), and jiti starts no thread, which a
 // loader hook does and a fork would lose. It is loaded when the first TypeScript file comes.
 
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
+import { pathToFileURL } from 'node:url';
 
 export type ModuleNamespace = Readonly<Record<string, unknown>>;
 
 const TYPESCRIPT = /\.[cm]?ts$/;
 
-/** `url`: a file: URL, a package name or a node: name. */
-export async function importModule(url: string): Promise<ModuleNamespace> {
-  if (!TYPESCRIPT.test(new URL(url, 'file:').pathname)) return import(url);
+/**
+ * `name`: a file: URL, a node: name, or a package, which is looked for from the working directory
+ * and not from where this library happens to be installed.
+ */
+export async function importModule(name: string): Promise<ModuleNamespace> {
+  const url = name.startsWith('file:') || isBuiltin(name) ? name : findPackage(name);
+  if (!TYPESCRIPT.test(url)) return import(url);
+  return jiti(import.meta.url).import(url);
+}
+
+function findPackage(name: string): string {
+  return jiti(pathToFileURL(`${process.cwd()}/`).href).esmResolve(name);
+}
+
+function jiti(from: string): import('jiti').Jiti {
   const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti');
-  return createJiti(import.meta.url, { interopDefault: false }).import(url);
+  return createJiti(from, { interopDefault: false });
 }

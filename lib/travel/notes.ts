@@ -1,4 +1,4 @@
-// travel.ts: what travels between the postmaster, the launcher and its children.
+// notes.ts: what travels between the postmaster, the launcher and its children.
 //
 // The three are programs of their own and meet in these types only. Notes go as v8-serialized
 // values, which keep what JSON loses (undefined, NaN, bigint); the payload of a fork goes as JSON,

@@ -36,7 +36,7 @@ describe('a worker that cannot begin', () => {
     [
       'package is not there',
       () => ({ module: 'no-such-package-bgworker' }),
-      /failed: Cannot find package 'no-such-package-bgworker'/,
+      /failed: Cannot find module 'no-such-package-bgworker'/,
     ],
     [
       'function is not there',
@@ -117,7 +117,7 @@ describe('a worker that cannot begin', () => {
       ['interpreter', 'ENOENT'],
     ]) {
       await postmaster.logged(
-        new RegExp(`could not start background worker "${name}": execve: ${why}`),
+        new RegExp(`could not start background worker "${name}" \\(.*\\): execve: ${why}`),
         { withinMs: 1000 },
       );
     }

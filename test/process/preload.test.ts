@@ -178,10 +178,11 @@ describe('a module that fails', () => {
     expect(refusal.message).toMatch(/\/no\/such\/module\.mjs failed: there is no such file/);
   });
 
-  test('leaves the process: the launcher is said to have ended', async () => {
+  test('leaves the process: it is named', async () => {
     const module = moduleFile('export function init() { process.exit(3); }');
     const { refusal } = await refusedStart({ preload: [module] });
-    expect(refusal).toMatchObject({ code: 'ERR_LAUNCHER_FAILED' });
+    expect(refusal).toMatchObject({ code: 'ERR_PRELOAD_FAILED' });
+    expect(refusal.message).toContain(module);
     expect(refusal.message).toMatch(/exit code 3/);
   });
 

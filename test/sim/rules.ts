@@ -196,8 +196,11 @@ export class Rules {
     if (isOrderly && cause.code === 0) {
       if (book.registration.restartOnExit0) book.notBefore = at;
       else book.mayGo = 'exit 0';
-    } else if (isOrderly || !isAttached) this.#failed(event.slot, at);
-    else {
+    } else if (isOrderly || !isAttached) {
+      this.#failed(event.slot, at);
+      // It went with the launcher, and comes back with it.
+      if (cause.kind === 'lost') book.notBefore = at;
+    } else {
       // A crash of an attached one: the end of the cycle says when.
       book.notBefore = at;
       const isOurDoing = (this.#told.get(event.child) ?? 0) >= STRENGTH.SIGQUIT;
@@ -258,6 +261,8 @@ export class Rules {
     }
     for (const [slot, book] of this.#books) {
       if (state.workers.get(slot)?.standing.kind !== 'due') continue;
+      // Who has no part in shared memory has none in the cycle.
+      if (!book.registration.flags.includes('SHMEM_ACCESS')) continue;
       book.notBefore = 0;
       if (book.registration.restartTime === 'never') book.mayGo = 'never restarted';
     }

@@ -79,8 +79,7 @@ export const messages = {
   badSettingValue: (name: string, value: unknown) =>
     `settings.${name} must be a string without a NUL, got ${JSON.stringify(value)}`,
   reservedSetting: (name: string) =>
-    `settings.${name} cannot be given: the connection to the server depends on it` +
-    (name === 'port' ? '. Use the option port' : ''),
+    `postgres.settings.${name} cannot be given: who reaches the server, and how, depends on it`,
   badConninfoValue: () => 'a value of a connection string must not hold a NUL',
 
   // The running server.

@@ -38,8 +38,10 @@ export interface DescribeOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** What conninfo and the search for the server rely on. */
+/** What conninfo, the search for the server and the promise of who can reach it rely on. */
 const RESERVED_SETTINGS = new Set([
+  'listen_addresses', // whoever reaches the server is let in, as its superuser
+  'dynamic_shared_memory_type',
   'port',
   'data_directory',
   'unix_socket_directories',

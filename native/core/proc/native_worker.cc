@@ -1,6 +1,7 @@
 #include "core/proc/native_worker.h"
 
 #include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,8 +22,26 @@ namespace {
 volatile std::sig_atomic_t shutdownRequested = 0;
 volatile std::sig_atomic_t reloadRequested = 0;
 
-void requestShutdown(int) { shutdownRequested = 1; }
-void requestReload(int) { reloadRequested = 1; }
+/**
+ * In an exec'ed node the kernel may choose one of node's own threads for a signal to the process.
+ * It is handed on to the main thread, whose wait it is to end, and which holds it back until then.
+ */
+bool isHandedOn(int signal) {
+  const pid_t pid = getpid();
+  if (static_cast<pid_t>(syscall(SYS_gettid)) == pid) return false;
+  int interrupted = errno;
+  (void)syscall(SYS_tgkill, pid, pid, signal);
+  errno = interrupted;
+  return true;
+}
+
+void requestShutdown(int signal) {
+  if (!isHandedOn(signal)) shutdownRequested = 1;
+}
+
+void requestReload(int signal) {
+  if (!isHandedOn(signal)) reloadRequested = 1;
+}
 
 struct Disposition {
   int signal;

@@ -361,3 +361,25 @@ test('the server alone goes and comes back: workers stay, RecoveryFinished ones 
   expect(course.settle().map((one) => one.kind)).toEqual(['enter', 'fork']);
   expect(course.told(0)).toBe('running');
 });
+
+describe('who has no part in shared memory', () => {
+  const alone = (slot: number, notBefore: number, restartTime: number | 'never') =>
+    worker({
+      slot,
+      registration: registration({ restartTime }),
+      standing: { kind: 'due', notBefore },
+    });
+
+  test('has none in the cycle: neither forgotten nor hurried', () => {
+    const waiting = [alone(1, 0, 'never'), alone(2, 50_000, 60)];
+    const crashed = worker({ standing: STANDINGS.SIGQUIT, registration: attached() });
+    const course = new Course(
+      up([crashed, ...waiting], { phase: 'WAIT_BACKENDS', crash: { kind: 'ending', since: 0 } }),
+      10,
+    );
+    course.exited(0, exit(2, false));
+    expect(course.settle()).toContainEqual({ kind: 'reset-memory' });
+    expect(course.standing(2)).toEqual({ kind: 'due', notBefore: 50_000 });
+    expect(course.told(1)).toBe('forking');
+  });
+});

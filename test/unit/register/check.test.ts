@@ -9,7 +9,7 @@ import { checkRegistration, type Origin } from '../../../lib/register/check.ts';
 
 const STATIC: Origin = { kind: 'static', argProblem: null };
 const DYNAMIC: Origin = { kind: 'dynamic' };
-const MINIMAL = { name: 'w', module: './w.js' };
+const MINIMAL = { name: 'w', module: '/w.js' };
 
 function refusal(input: unknown, origin: Origin = STATIC): string {
   try {
@@ -44,7 +44,7 @@ test('what nobody said is filled in', () => {
     launch: null,
     database: null,
     user: null,
-    body: { kind: 'module', module: './w.js', function: 'main' },
+    body: { kind: 'module', module: '/w.js', function: 'main' },
   } satisfies Registration);
 });
 
@@ -74,7 +74,7 @@ describe('let through', () => {
     ['launch', undefined, { launch: null }],
     ['database', bytes(95)],
     ['user', bytes(95)],
-    ['function', 'other', { body: { kind: 'module', module: './w.js', function: 'other' } }],
+    ['function', 'other', { body: { kind: 'module', module: '/w.js', function: 'other' } }],
     ['module', bytes(4096), { body: { kind: 'module', module: bytes(4096), function: 'main' } }],
     [
       'module',
@@ -193,8 +193,12 @@ describe('refused, with the field, the rule and the value', () => {
       DYNAMIC,
     ],
     [
+      { name: 'w', module: './w.js' },
+      `background worker "w": module must be a file: URL, an absolute path or a package name, not a relative path, got './w.js'`,
+    ],
+    [
       { ...MINIMAL, arg: 1 },
-      'background worker "w": arg must be structured-cloneable: () => {} could not be cloned., got 1',
+      'background worker "w": arg must be structured-cloneable: () => {} could not be cloned.',
       { kind: 'static', argProblem: '() => {} could not be cloned.' },
     ],
     [{ name: 'w', exec: [] }, 'background worker "w": exec must name a program, got []'],
