@@ -6,7 +6,7 @@ export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Body, Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
-export type { ResourceUsage } from './native.ts';
+export type { Attachment, ResourceUsage } from './native.ts';
 export { Postmaster, type PostmasterEvents } from './postmaster.ts';
 export type { PreloadServer, PreloadSharedMemory } from './preload/preload.ts';
 export type {
