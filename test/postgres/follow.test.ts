@@ -146,6 +146,8 @@ describe('a server that somebody else runs', () => {
         'user=secret password=wrong dbname=postgres',
         /password authentication failed for user "secret"/,
       ],
+      // No SQLSTATE: the client itself has nothing to say when it is asked.
+      ['user=secret dbname=postgres passfile=/dev/null', /password/],
       ['user=postgres dbname=nowhere', /database "nowhere" does not exist/],
       ['user=nobody_at_all dbname=postgres', /role "nobody_at_all" does not exist/],
     ] as const;

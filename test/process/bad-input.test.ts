@@ -13,6 +13,7 @@ import {
   startPostmaster,
   temporaryDirectory,
 } from '../harness/postmaster.ts';
+import { Program } from '../harness/program.ts';
 
 test('start() twice: the second is an error, the first goes on', async () => {
   const postmaster = new PostmasterProgram({ cast: [{ name: 'one', main: 'idle' }], starts: 2 });
@@ -215,4 +216,21 @@ test('a log whose reader is gone ends nobody', async () => {
   await postmaster.count('exit', 20, ({ name }) => name === 'restless', { after });
   expect(postmaster.all('exit').filter(({ name }) => name === 'one')).toEqual([]);
   await postmaster.stop();
+});
+
+test('a listener that throws is its owner’s affair: start() resolves, and stop() works', async () => {
+  const library = new URL('../../dist/index.js', import.meta.url).href;
+  const file = moduleFile(`
+    import { Postmaster } from ${JSON.stringify(library)};
+    process.on('uncaughtException', () => {});
+    const postmaster = new Postmaster({ dataDirectory: process.argv[2], startTimeout: 5 });
+    postmaster.on('phase', (phase) => { throw new Error(phase); });
+    await postmaster.start();
+    console.log('{"kind":"started"}');
+    await postmaster.stop();
+    console.log('{"kind":"stopped","mode":"fast","lockFile":false}');`);
+  const program = new Program(file, [join(temporaryDirectory(), 'data')]);
+  await program.until('started');
+  await program.until('stopped');
+  expect(await program.end()).toEqual({ code: 0, signal: null });
 });

@@ -650,6 +650,8 @@ describe('the program', () => {
     [{ '': '1' }, /not the name/],
     [{ Port: '1' }, /settings.Port cannot be given/],
     [{ data_directory: '/x' }, /settings.data_directory cannot be given/],
+    [{ listen_addresses: '127.0.0.1' }, /settings.listen_addresses cannot be given/],
+    [{ dynamic_shared_memory_type: 'posix' }, /cannot be given/],
     [{ unix_socket_directories: '/x' }, /cannot be given/],
     [{ work_mem: 'a\0b' }, /settings.work_mem must be a string without a NUL/],
     [{ work_mem: 4 as unknown as string }, /settings.work_mem must be a string.*got 4/],
