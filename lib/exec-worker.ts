@@ -40,8 +40,8 @@ try {
   if (start !== null) {
     runWorker({ start, registry, memory, log: config.log });
   } else if (memory !== null) {
-    const hooks = registry.startupHooks;
-    initializeMemory({ memory, hooks, answerDescriptor: ANSWER_DESCRIPTOR });
+    const { shared, startupHooks: hooks } = registry;
+    initializeMemory({ memory, shared, hooks, log, answerDescriptor: ANSWER_DESCRIPTOR });
   }
 } catch (error) {
   log.error({ err: error }, error instanceof Error ? error.message : String(error));

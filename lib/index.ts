@@ -6,7 +6,7 @@ export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Body, Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
-export type { Attachment, ResourceUsage } from './native.ts';
+export type { ResourceUsage } from './native.ts';
 export { Postmaster, type PostmasterEvents } from './postmaster.ts';
 export type { PreloadServer, PreloadSharedMemory } from './preload/preload.ts';
 export type {
@@ -16,8 +16,30 @@ export type {
   PostmasterOptions,
 } from './register/options.ts';
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
-export type { StartupHook } from './run/initialize-memory.ts';
-export type { Latch, WaitOptions, WaitResult } from './run/latch.ts';
+export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
+export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
+export type { ArriveOptions, Barrier, BarrierOptions } from './shared/barrier.ts';
+export type { ConditionVariable, ConditionWaitOptions } from './shared/condition-variable.ts';
+export type { DynamicSharedMemory, NamedInfo, SegmentInfo } from './shared/dynamic-shared-memory.ts';
+export type { BytesField, FloatField, IntegerField } from './shared/fields.ts';
+export type { HashTable, HashTableOptions } from './shared/hash-table.ts';
+export type { SharedLatch } from './shared/latch.ts';
+export type { FieldType, ScalarType, StructLayout } from './shared/layout.ts';
+export type { AcquireOptions, Held, LockMode, Lwlock } from './shared/lwlock.ts';
+export type {
+  MessageQueue,
+  MessageQueueOptions,
+  QueueWaitOptions,
+  Received,
+  Receiver,
+  Sender,
+  SendOptions,
+  SendResult,
+  TryReceived,
+} from './shared/message-queue.ts';
+export type { SharedNames } from './shared/names.ts';
+export type { Placement, Segment, SegmentQueueOptions } from './shared/segment.ts';
+export type { Struct } from './shared/struct.ts';
 export type { WorkerInfo } from './worker-info.ts';

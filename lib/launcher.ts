@@ -15,14 +15,10 @@ import { collector } from './preload/garbage.ts';
 import { PreloadRegistry, preload } from './preload/preload.ts';
 import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
+import type { InheritedMemory } from './run/attach.ts';
 import type { BackgroundWorker } from './run/background-worker.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
-import {
-  type InheritedMemory,
-  rehearseWorker,
-  runWorker,
-  type WorkerEnvironment,
-} from './run/run-worker.ts';
+import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
 import {
   type Announcement,
@@ -63,8 +59,8 @@ async function main(): Promise<void> {
     kind: 'ready',
     workers: registry.announce(),
     needExec,
-    structBytes: registry.structBytes,
-    startupHooks: registry.startupHooks.length > 0,
+    structBytes: registry.shared.totalBytes,
+    startupHooks: registry.needsStartup,
   });
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
@@ -122,7 +118,7 @@ function becomeChild(
   // 3. What it was forked for.
   const payload = decodePayload(child.payload);
   if (payload.kind === 'self-test') runSelfTest();
-  else if (payload.kind === 'initialize') runHooks(child, registry, area);
+  else if (payload.kind === 'initialize') runHooks(child, { config, registry, area });
   else
     run({
       start: payload.start,
@@ -133,11 +129,12 @@ function becomeChild(
   return converge;
 }
 
-function runHooks(child: ForkedChild, registry: PreloadRegistry, area: MainArea | null): void {
+function runHooks(child: ForkedChild, { config, registry, area }: Inherited): void {
   const [answerDescriptor] = child.descriptors;
   if (area === null || answerDescriptor === undefined) return native.exitNow(1);
-  const memory = inheritedMemory(area);
-  initializeMemory({ memory, hooks: registry.startupHooks, answerDescriptor });
+  const { shared, startupHooks: hooks } = registry;
+  const log = createLogger(config.log, 'shared memory');
+  initializeMemory({ memory: inheritedMemory(area), shared, hooks, log, answerDescriptor });
 }
 
 function memoryFor({ registration }: WorkerStart, area: MainArea | null): InheritedMemory | null {

@@ -114,6 +114,14 @@ export function askedTooLate(verb: string): string {
   return `${verb}: shared memory is asked for in init() of a preload module, before it returns`;
 }
 
+export function leaveFailed(error: unknown): string {
+  return `a callback failed while the process left shared memory: ${reason(error)}`;
+}
+
+export function noSharedMemory(name: string, verb: string): string {
+  return `worker "${name}" has no shared memory, so no ${verb}; register it with the flag SHMEM_ACCESS`;
+}
+
 /** An error in words; what was thrown need not be one. */
 export function sentenceOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

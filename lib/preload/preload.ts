@@ -12,6 +12,7 @@ import { importModule } from '../run/import-module.ts';
 import type { StartupHook } from '../run/initialize-memory.ts';
 import type { WorkerSource } from '../run/run-worker.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
+import { type SharedNames, SharedRequests } from '../shared/names.ts';
 import type { AnnouncedWorker } from '../travel/notes.ts';
 import type { QuietWatch } from './quiet.ts';
 
@@ -30,14 +31,14 @@ export interface PreloadServer {
   readonly shmem: PreloadSharedMemory;
 }
 
-export interface PreloadSharedMemory {
+export interface PreloadSharedMemory extends SharedNames {
   /**
-   * Reserves room for a structure in the main area (RequestAddinShmemSpace), which is claimed by
-   * this name and size later: by a start-up hook or by any worker with shared memory.
+   * Reserves room in the main area for what running processes ask for by name
+   * (RequestAddinShmemSpace); what is asked for here has its own.
    *
    * @throws BgworkerError ERR_INVALID_OPTION; ERR_WRONG_STATE once init() is over.
    */
-  request(name: string, bytes: number): void;
+  reserve(bytes: number): void;
   /**
    * Runs when the area is there and before any worker with shared memory starts, and again after
    * every crash cycle, with all memory zero (shmem_startup_hook). What it throws ends the
@@ -57,31 +58,18 @@ interface Entry {
 /** What was registered in this process, closures and arguments included. */
 export class PreloadRegistry implements WorkerSource {
   readonly #entries: Entry[] = [];
-  readonly #requests = new Map<string, number>();
+  /** What was asked for in shared memory. */
+  readonly shared = new SharedRequests((verb) => this.#checkOpen(verb));
   readonly #hooks: StartupHook[] = [];
   #isOpen = true;
-
-  /** What the main area needs for all that was requested. */
-  get structBytes(): number {
-    let total = 0;
-    for (const bytes of this.#requests.values()) total += structSpace(bytes);
-    return total;
-  }
 
   get startupHooks(): readonly StartupHook[] {
     return this.#hooks;
   }
 
-  request(name: string, bytes: number): void {
-    this.#checkOpen('shmem.request()');
-    checkRequest(name, bytes);
-    const before = this.#requests.get(name);
-    if (before !== undefined && before !== bytes) {
-      const rule = `must be as in the first request for '${name}', ${before}`;
-      const sentence = messages.invalidOption('shmem.request()', 'bytes', rule, bytes);
-      throw new BgworkerError('ERR_INVALID_OPTION', sentence);
-    }
-    this.#requests.set(name, bytes);
+  /** Must a process initialise shared memory before the first worker is attached to it? */
+  get needsStartup(): boolean {
+    return this.#hooks.length > 0 || this.shared.needsStartup;
   }
 
   onStartup(hook: StartupHook): void {
@@ -127,31 +115,6 @@ export class PreloadRegistry implements WorkerSource {
     }));
   }
 }
-
-/** As the directory counts it: whole cache lines (Directory::structSpace). */
-function structSpace(bytes: number): number {
-  return Math.ceil(bytes / STRUCT_ALIGNMENT) * STRUCT_ALIGNMENT;
-}
-
-function checkRequest(name: string, bytes: number): void {
-  const wrong = (option: string, rule: string, value: unknown) =>
-    new BgworkerError(
-      'ERR_INVALID_OPTION',
-      messages.invalidOption('shmem.request()', option, rule, value),
-    );
-  const nameBytes = typeof name === 'string' ? Buffer.byteLength(name) : 0;
-  if (nameBytes < 1 || nameBytes > SHARED_NAME_MAX_BYTES || name.includes('\0')) {
-    throw wrong('name', `must be a string of 1 to ${SHARED_NAME_MAX_BYTES} bytes`, name);
-  }
-  if (!Number.isInteger(bytes) || bytes < 1 || bytes > STRUCT_MAX_BYTES) {
-    throw wrong('bytes', `must be a whole number from 1 to ${STRUCT_MAX_BYTES}`, bytes);
-  }
-}
-
-const STRUCT_ALIGNMENT = 64;
-const SHARED_NAME_MAX_BYTES = 63;
-/** 1 TiB (kMostStructBytes). */
-const STRUCT_MAX_BYTES = 2 ** 40;
 
 /** The copy of the moment: what the module changes afterwards is its own business. */
 function copyArg(arg: unknown): { arg: unknown; argProblem: string | null } {
@@ -209,10 +172,7 @@ export async function preload(
     registerBackgroundWorker: (options) => registry.add(options),
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
-    shmem: {
-      request: (name, bytes) => registry.request(name, bytes),
-      onStartup: (hook) => registry.onStartup(hook),
-    },
+    shmem: sharedMemoryOf(registry),
   };
   for (const module of modules) {
     settings.begin?.(module);
@@ -226,6 +186,19 @@ export async function preload(
   }
   registry.close();
   return { registry, needExec };
+}
+
+function sharedMemoryOf(registry: PreloadRegistry): PreloadSharedMemory {
+  const { shared } = registry;
+  return {
+    struct: (name, layout, initialise) => shared.struct(name, layout, initialise),
+    lwlock: (name) => shared.lwlock(name),
+    lwlocks: (name, count) => shared.lwlocks(name, count),
+    conditionVariable: (name) => shared.conditionVariable(name),
+    barrier: (name, options) => shared.barrier(name, options),
+    reserve: (bytes) => shared.reserve(bytes),
+    onStartup: (hook) => registry.onStartup(hook),
+  };
 }
 
 /** Gives whether the module needs its workers exec'ed. */

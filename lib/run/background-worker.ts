@@ -3,11 +3,15 @@
 import type { Client } from 'pg';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { connectedTwice, flagMissing, noDatabaseFollowed } from '../messages.ts';
+import { connectedTwice, flagMissing, noDatabaseFollowed, noSharedMemory } from '../messages.ts';
 import type { WorkerFlag } from '../model/registration.ts';
-import { type Attachment, native } from '../native.ts';
+import { native } from '../native.ts';
+import type { Attached } from '../shared/attached.ts';
+import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
+import { SharedLatch } from '../shared/latch.ts';
+import { AttachedNames, type SharedNames } from '../shared/names.ts';
 import type { WorkerStart } from '../travel/notes.ts';
-import { Latch } from './latch.ts';
+import { type Latch, PrivateLatch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
 
 export interface ConnectOptions {
@@ -25,20 +29,27 @@ export class BackgroundWorker {
   readonly flags: readonly WorkerFlag[];
   /** The slot of the main area, 0 to maxWorkerProcesses - 1. */
   readonly slot: number;
-  readonly latch = new Latch();
-  /** For the library's own wiring: set before main() in a worker with shared memory, else null. */
-  attachment: Attachment | null = null;
+  /** Set by its own code, after each signal handler, and, with shared memory, by other processes. */
+  readonly latch: Latch;
 
   readonly #start: WorkerStart;
+  readonly #ownLatch: PrivateLatch | SharedLatch;
+  readonly #attached: Attached | null;
   readonly #createLog: () => Logger;
   #log: Logger | null = null;
+  #shmem: SharedNames | null = null;
+  #dsm: DynamicSharedMemory | null = null;
   #shutdown: AbortController | null = null;
   #hasConnected = false;
 
   /** For the worker's wiring. */
-  constructor(start: WorkerStart, createLog: () => Logger) {
+  constructor(start: WorkerStart, attached: Attached | null, createLog: () => Logger) {
     this.#start = start;
+    this.#attached = attached;
     this.#createLog = createLog;
+    this.#ownLatch =
+      attached === null ? new PrivateLatch() : SharedLatch.ofProcess(attached.process);
+    this.latch = this.#ownLatch;
     this.slot = start.slot;
     this.name = start.registration.name;
     this.type = start.registration.type;
@@ -56,6 +67,36 @@ export class BackgroundWorker {
   }
 
   /**
+   * The main shared memory area, by name (ShmemInitStruct): what preload modules asked for, or
+   * something new as far as they have reserved room.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS, ERR_SHMEM_…
+   */
+  get shmem(): SharedNames {
+    this.#shmem ??= new AttachedNames(this.#memory('shmem'));
+    return this.#shmem;
+  }
+
+  /**
+   * Dynamic shared memory: segments, by handle or by name, and hash tables.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS
+   */
+  get dsm(): DynamicSharedMemory {
+    this.#dsm ??= new DynamicSharedMemory(this.#memory('dsm'));
+    return this.#dsm;
+  }
+
+  /**
+   * The latch of the process in another slot, to set it.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS; RangeError for what is no slot
+   */
+  latchOf(slot: number): Pick<Latch, 'set' | 'isSet'> {
+    return SharedLatch.ofProcess(this.#memory('latchOf()').process, slot);
+  }
+
+  /**
    * Aborted by SIGTERM. Asking for it installs the handler: from then on SIGTERM no longer ends
    * the worker, it sets the latch, and main() leaves its loop and returns (exit 0: done for good).
    */
@@ -66,6 +107,16 @@ export class BackgroundWorker {
       this.on('SIGTERM', () => controller.abort(new Error('SIGTERM: the worker is to end')));
     }
     return this.#shutdown.signal;
+  }
+
+  /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */
+  orphan(): boolean {
+    return this.#ownLatch.orphan();
+  }
+
+  #memory(verb: string): Attached {
+    if (this.#attached !== null) return this.#attached;
+    throw new BgworkerError('ERR_WRONG_STATE', noSharedMemory(this.name, verb));
   }
 
   /** A signal handler; the latch is set after it has run. */

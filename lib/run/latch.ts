@@ -1,4 +1,5 @@
-// latch.ts: a worker's doorbell. Rings fold into one, so after each wake the owner looks at all of
+// latch.ts: a worker's doorbell: in shared memory, where every attached process can ring it
+// (shared/latch.ts), or, without, in the worker's own. Rings fold into one, so after each wake the owner looks at all of
 // its work, not at "the" thing that rang.
 //
 //     for (;;) { latch.reset(); await doAllWork(); await latch.wait({ timeoutMs }); }
@@ -6,36 +7,33 @@
 // Reset, look, sleep, in that order: resetting last would lose the ring that came in between.
 // Signals set it after their handlers have run; the worker's own code may set it from anywhere.
 
-/** What ended a wait. More than one may be true. */
-export interface WaitResult {
-  readonly latchSet: boolean;
-  readonly timeout: boolean;
-  /** The postmaster is dead: leave soon, before the launcher ends what is left. */
-  readonly postmasterDeath: boolean;
+import type { LatchWaitOptions, LatchWaitResult } from '../shared/latch.ts';
+import { checkTimeout, TIMEOUT_MAX_MS } from '../shared/waits.ts';
+
+export type { LatchWaitOptions, LatchWaitResult };
+
+/** A worker's own latch (MyLatch), wherever it lies. */
+export interface Latch {
+  /** Rings. No effect if it is set already. */
+  set(): void;
+  /** Before looking for work, never after. */
+  reset(): void;
+  readonly isSet: boolean;
+  /** Resolves at once if it is set already: a ring before the wait is not lost. */
+  wait(options?: LatchWaitOptions): Promise<LatchWaitResult>;
 }
 
-export interface WaitOptions {
-  /** Milliseconds, 0 to 2 147 483 647; 0 only looks. Default: for ever. */
-  readonly timeoutMs?: number;
-  /** Its abort rejects the wait with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
-/** The longest wait that a timer takes (INT_MAX). */
-const TIMEOUT_MAX_MS = 2_147_483_647;
-
-export class Latch {
+/** The one of a worker without shared memory, in its own. */
+export class PrivateLatch implements Latch {
   #isSet = false;
   #isOrphaned = false;
   #waiters = new Set<() => void>();
 
-  /** Rings. No effect if it is set already. */
   set(): void {
     this.#isSet = true;
     this.#wake();
   }
 
-  /** Before looking for work, never after. */
   reset(): void {
     this.#isSet = false;
   }
@@ -44,14 +42,9 @@ export class Latch {
     return this.#isSet;
   }
 
-  /** Resolves at once if it is set already: a ring before the wait is not lost. */
-  wait(options: WaitOptions = {}): Promise<WaitResult> {
+  wait(options: LatchWaitOptions = {}): Promise<LatchWaitResult> {
     const { timeoutMs, signal } = options;
-    if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS)) {
-      throw new RangeError(
-        `timeoutMs must be a number of milliseconds from 0 to ${TIMEOUT_MAX_MS}, got ${timeoutMs}`,
-      );
-    }
+    checkTimeout(timeoutMs);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       if (this.#isSet || timeoutMs === 0) {
@@ -97,7 +90,7 @@ export class Latch {
     for (const woken of [...this.#waiters]) woken();
   }
 
-  #result(timeout: boolean): WaitResult {
+  #result(timeout: boolean): LatchWaitResult {
     return { latchSet: this.#isSet, timeout, postmasterDeath: this.#isOrphaned };
   }
 }

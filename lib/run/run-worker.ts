@@ -8,8 +8,11 @@ import { createLogger, type Logger, type LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
 import { type Body, isAttached } from '../model/registration.ts';
 import { unreachable } from '../model/standing.ts';
-import { type DescriptorWatcher, type MainArea, native } from '../native.ts';
+import { type DescriptorWatcher, native } from '../native.ts';
+import type { Attached } from '../shared/attached.ts';
+import type { SharedRequests } from '../shared/names.ts';
 import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
+import { attach, type InheritedMemory, leave } from './attach.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { importModule } from './import-module.ts';
 import { leaveByExitNow } from './leave.ts';
@@ -20,6 +23,8 @@ import type { WorkerMain } from './worker-options.ts';
 export interface WorkerSource {
   mainOf(index: number | null): WorkerMain;
   argOf(index: number): unknown;
+  /** What they asked for in shared memory, to be bound here. */
+  readonly shared: SharedRequests;
 }
 
 export interface WorkerEnvironment {
@@ -28,12 +33,6 @@ export interface WorkerEnvironment {
   /** What it inherited, if it asked for shared memory. */
   readonly memory: InheritedMemory | null;
   readonly log: LogOptions;
-}
-
-/** The main area, mapped, and the doorbells of all slots, in order. */
-export interface InheritedMemory {
-  readonly area: MainArea;
-  readonly doorbells: readonly number[];
 }
 
 /** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
@@ -64,30 +63,27 @@ interface Prepared {
 }
 
 /** The steps before any code of the worker's own. */
-function prepare({ start, memory, log }: WorkerEnvironment): Prepared {
+function prepare({ start, memory, registry, log: options }: WorkerEnvironment): Prepared {
   const { registration, slot } = start;
-  const attached = isAttached(registration) ? memory : null;
-
-  const worker = new BackgroundWorker(start, () => createLogger(log, registration.name));
+  const log = lazily(() => createLogger(options, registration.name));
+  let attached: Attached | null = null;
 
   // 1. The exit path first: from here on nothing may end in node's own.
   const stay = leaveByExitNow({
     cleanup: () => {
-      worker.attachment?.end();
-      attached?.area.detach(slot);
+      if (memory !== null && attached !== null) leave(memory, attached, log);
     },
-    failed: (error) => fail(worker.log, start, error),
+    failed: (error) => fail(log(), start, error),
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
-  if (attached !== null) {
-    const { area, doorbells } = attached;
-    area.attach(slot);
-    worker.attachment = new native.Attachment(area, doorbells, slot, DEATH_DESCRIPTOR);
-  }
+  if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
+  const worker = new BackgroundWorker(start, attached, log);
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
   // 4. The end of the postmaster.
   const watcher = watchPostmaster(worker);
+  // 5. What its preload modules asked for in shared memory gets its places.
+  if (attached !== null) bind(registry.shared, attached, (error) => fail(log(), start, error));
 
   const undo = (): void => {
     watcher.close();
@@ -96,9 +92,25 @@ function prepare({ start, memory, log }: WorkerEnvironment): Prepared {
   return { worker, undo };
 }
 
+function bind(shared: SharedRequests, attached: Attached, failed: (error: unknown) => void): void {
+  try {
+    shared.bind(attached);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 function run({ start, registry }: WorkerEnvironment, worker: BackgroundWorker): void {
   const { registration } = start;
-  // 5. main(). Signals are blocked until its synchronous part is over.
+  // 6. main(). Signals are blocked until its synchronous part is over.
   const body = startBody(registration.body, start, registry, worker);
   body.started.then(
     () => {
@@ -209,7 +221,7 @@ function fail(log: Logger, { registration }: WorkerStart, error: unknown): void 
 function watchPostmaster(worker: BackgroundWorker): DescriptorWatcher {
   const watcher = new native.DescriptorWatcher(DEATH_DESCRIPTOR, () => {
     watcher.close();
-    if (worker.latch.orphan()) setTimeout(() => process.exit(FAILED), FAREWELL_MS);
+    if (worker.orphan()) setTimeout(() => process.exit(FAILED), FAREWELL_MS);
     else process.exit(FAILED);
   });
   return watcher;

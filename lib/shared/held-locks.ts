@@ -7,7 +7,8 @@
 
 import { BgworkerError } from '../errors.ts';
 import { hasLeft, tooManyLocks } from './messages.ts';
-import { LOCK_ACQUIRED, LOCK_NO_NODE, type LockMode, type SharedPort } from './port.ts';
+import { LOCK_ACQUIRED, NO_NODE, type LockMode, type SharedPort } from './port.ts';
+import type { Uses } from './uses.ts';
 import type { Waits } from './waits.ts';
 
 /** PostgreSQL's limit of LWLocks per process. */
@@ -54,14 +55,16 @@ function isSameLock(one: Int32Array, other: Int32Array): boolean {
 export class HeldLocks {
   readonly #port: SharedPort;
   readonly #waits: Waits;
+  readonly #uses: Uses;
   readonly #held: Hold[] = [];
   /** Waits under way, each with a place kept in the list, and the number that the core gave it. */
   readonly #waiting = new Map<Hold, number>();
   #hasLeft = false;
 
-  constructor(port: SharedPort, waits: Waits) {
+  constructor(port: SharedPort, waits: Waits, uses: Uses) {
     this.#port = port;
     this.#waits = waits;
+    this.#uses = uses;
   }
 
   get count(): number {
@@ -106,11 +109,18 @@ export class HeldLocks {
   /** Waits on the event loop. An abort gives up the place in the queue. */
   async acquire(hold: Hold, signal: AbortSignal | undefined): Promise<void> {
     this.#requireRoom();
-    this.#waiting.set(hold, LOCK_NO_NODE);
+    this.#waiting.set(hold, NO_NODE);
+    const use = this.#uses.begin(hold.words.buffer, () => this.#cancel(hold));
+    const isGranted = () => {
+      use.check();
+      if (!this.#isGranted(hold)) return false;
+      use.done();
+      return true;
+    };
     try {
-      await this.#waits.until(() => this.#isGranted(hold), { signal, postmasterDeath: false });
+      await this.#waits.until(isGranted, { signal, postmasterDeath: false });
     } finally {
-      this.#cancel(hold);
+      use.end();
     }
   }
 
@@ -131,23 +141,28 @@ export class HeldLocks {
     }
   }
 
+  /** Before this memory goes. */
+  releaseWithin(buffer: ArrayBufferLike): void {
+    for (const hold of this.#held.filter(({ words }) => words.buffer === buffer).reverse()) {
+      this.release(hold);
+    }
+  }
+
   /** The exit path, once the waits have ended: nothing is acquired any more. */
   leave(): void {
     this.#hasLeft = true;
-    // Now: who waits hears of it in a later turn, when the memory is gone.
-    for (const hold of [...this.#waiting.keys()]) this.#cancel(hold);
     this.releaseAll();
   }
 
   /** Asked after each wake. From its yes on, the lock is in the list. */
   #isGranted(hold: Hold): boolean {
-    let wait = this.#waiting.get(hold) ?? LOCK_NO_NODE;
-    if (wait === LOCK_NO_NODE) {
+    let wait = this.#waiting.get(hold) ?? NO_NODE;
+    if (wait === NO_NODE) {
       // Without a wait node there is no place in the lock's queue; one is free when a wait ends.
       wait = this.#port.beginLock(hold.words, hold.mode);
       this.#waiting.set(hold, wait);
     }
-    if (wait === LOCK_NO_NODE || (wait !== LOCK_ACQUIRED && !this.#port.isGranted(wait))) {
+    if (wait === NO_NODE || (wait !== LOCK_ACQUIRED && !this.#port.isGranted(wait))) {
       return false;
     }
     this.#waiting.delete(hold);
@@ -158,7 +173,7 @@ export class HeldLocks {
   #cancel(hold: Hold): void {
     const wait = this.#waiting.get(hold);
     this.#waiting.delete(hold);
-    if (wait !== undefined && wait !== LOCK_NO_NODE) this.#port.cancelLock(wait);
+    if (wait !== undefined && wait !== NO_NODE) this.#port.cancelLock(wait);
   }
 
   #requireRoom(): void {

@@ -12,9 +12,9 @@
 // set already. set() costs no system call unless the owner sleeps.
 
 import { BgworkerError } from '../errors.ts';
-import { foreignLatch, latchTaken } from './messages.ts';
+import { foreignLatch, latchTaken, notAttached } from './messages.ts';
 import type { ThisProcess } from './this-process.ts';
-import { LATCH_WORD, SLOT_WORDS, TIMEOUT_MAX_MS } from './waits.ts';
+import { checkTimeout, LATCH_WORD, SLOT_WORDS } from './waits.ts';
 
 /** What ended a wait. More than one may be true. */
 export interface LatchWaitResult {
@@ -100,22 +100,24 @@ export class SharedLatch {
   /** By the owner. Resolves at once if it is set already; it stays set. */
   wait(options: LatchWaitOptions = {}): Promise<LatchWaitResult> {
     const { timeoutMs, signal } = options;
-    if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS)) {
-      throw new RangeError(
-        `timeoutMs must be a number of milliseconds from 0 to ${TIMEOUT_MAX_MS}, got ${timeoutMs}`,
-      );
-    }
+    checkTimeout(timeoutMs);
     if (this.owner !== this.#process.slot) {
       throw new BgworkerError('ERR_WRONG_STATE', foreignLatch(this.owner));
     }
     const { waits } = this.#process;
     return waits
-      .until(() => this.isSet, { timeoutMs, signal })
+      .until(() => this.#look(), { timeoutMs, signal })
       .then((end) => ({
         latchSet: this.isSet,
         timeout: end === 'timeout',
         postmasterDeath: waits.isOrphaned,
       }));
+  }
+
+  #look(): boolean {
+    // The segment in which it lay may have been detached meanwhile.
+    if (this.#words.length === 0) throw new BgworkerError('ERR_WRONG_STATE', notAttached('latch'));
+    return this.isSet;
   }
 
   /** For the worker's own wiring: the postmaster is dead. true if somebody was waiting to hear it. */

@@ -3,7 +3,7 @@
 import { quote } from '../messages.ts';
 
 export function notAttached(what: string): string {
-  return `${what} lies in shared memory, which this process is not attached to; register the worker with the flag SHMEM_ACCESS, and use it from the worker's main on, not before`;
+  return `${what} lies in shared memory that is not mapped in this process; register the worker with the flag SHMEM_ACCESS, and use it from the worker's main on, and in a dynamic segment only until that is detached`;
 }
 
 // Structs.
@@ -24,6 +24,40 @@ export function bytesOutside(what: string, at: unknown, length: number, size: nu
   return `${what} has ${size} bytes: ${length} of them at offset ${quote(at)} are not all inside`;
 }
 
+// What has a name.
+
+export function sharedName(verb: string, limit: number, got: unknown): string {
+  return `${verb}(): name must be a string of 1 to ${limit} bytes without a NUL, got ${quote(got)}`;
+}
+
+export function otherShape(what: string): string {
+  return `${what} was asked for before, in another shape; everybody who asks says the same`;
+}
+
+export function initialiserWaits(name: string): string {
+  return `the initialiser of "${name}" returned a promise: everybody else is blocked until it is done, so it must be synchronous`;
+}
+
+export function reservedBytes(limit: number, got: unknown): string {
+  return `shmem.reserve(): bytes must be a whole number from 1 to ${limit}, got ${quote(got)}`;
+}
+
+export function segmentSubject(handle: unknown): string {
+  return `dynamic segment ${String(handle)}`;
+}
+
+export function namedSegmentSubject(name: unknown): string {
+  return `dynamic segment ${quote(name)}`;
+}
+
+export function hashSubject(name: unknown): string {
+  return `hash table ${quote(name)}`;
+}
+
+export function segmentDetached(handle: number): string {
+  return `dynamic segment ${handle} is detached from this process; attach it again by its handle, if somebody still holds it`;
+}
+
 // Latches.
 
 export function foreignLatch(owner: number): string {
@@ -38,7 +72,8 @@ export function latchTaken(owner: number): string {
 export const postmasterDied =
   'the postmaster is dead: nobody will answer this wait, and this process should leave';
 
-export const hasLeft = 'this process has left shared memory; nothing in it can be waited for';
+export const hasLeft =
+  'this process has left the shared memory in which that lies; nothing in it can be waited for';
 
 // Locks.
 
@@ -56,6 +91,32 @@ export function waitsForItself(name: string): string {
 
 export function unknownLockMode(mode: unknown): string {
   return `the mode of a lock must be 'shared' or 'exclusive', got ${quote(mode)}`;
+}
+
+export function lockCount(name: string, limit: number, got: unknown): string {
+  return `locks "${name}": count must be a whole number from 1 to ${limit}, got ${quote(got)}`;
+}
+
+// Barriers.
+
+export function barrierParticipants(name: string, limit: number, got: unknown): string {
+  return `barrier "${name}": participants must be a whole number from 0 (dynamic) to ${limit}, got ${quote(got)}`;
+}
+
+export function barrierIsStatic(name: string, verb: string): string {
+  return `barrier "${name}" is static: its participants are attached from the beginning and stay so, and ${verb}() is for dynamic ones, which are made without participants`;
+}
+
+export function barrierNotAttached(name: string): string {
+  return `barrier "${name}": this process does not take part; attach() first`;
+}
+
+export function barrierAttachedTwice(name: string): string {
+  return `barrier "${name}": this process takes part already; a process attaches once`;
+}
+
+export function barrierArrivedTwice(name: string): string {
+  return `barrier "${name}": this process has arrived in this phase already, and the phase is not over`;
 }
 
 // Message queues.

@@ -4,13 +4,21 @@
 // Everything quick is done here in TypeScript, with Atomics on the words that the headers of
 // native/core/sync/ and native/core/ipc/ describe. The port is for what needs a system call or a
 // wait list. A port is one process (one slot), and is used by one thread.
+//
+// Words are views whose first byte is the thing in question; it is alive as long as a wait for it
+// is. Waits under way are numbers from 0, which are used again.
 
 export type LockMode = 'shared' | 'exclusive';
 
 /** lwlock::Begun, with the wait under way as a number from 0. */
 export const LOCK_ACQUIRED = -1;
 /** This process waits for too much already; it tries again once one of its waits has ended. */
-export const LOCK_NO_NODE = -2;
+export const NO_NODE = -2;
+/** barrier::Arrival::Begun::released: this was the last to arrive. */
+export const RELEASED_ELECTED = -1;
+
+/** How a blocking sleep ended (WaitEnd). */
+export type SleepEnd = 'satisfied' | 'timedOut' | 'interrupted' | 'postmasterDied';
 
 export interface SharedPort {
   /** This process's slot, which it has taken: its latch word carries slot + 1. */
@@ -33,12 +41,11 @@ export interface SharedPort {
    */
   onWake(listener: () => void): void;
 
-  // The slow paths of LWLocks (lwlock.h). `lock` is a view whose first byte is the SharedLwlock; it
-  // is alive as long as the wait is. Nothing here keeps a list of held locks: lwlock.ts does.
+  // The slow paths of LWLocks (lwlock.h). Nothing here keeps a list of held locks: lwlock.ts does.
 
   /** lwlock::tryAcquire(). */
   tryLock(lock: Int32Array, mode: LockMode): boolean;
-  /** lwlock::begin(), not blocking: LOCK_ACQUIRED, LOCK_NO_NODE, or the number of a wait. */
+  /** lwlock::begin(), not blocking: LOCK_ACQUIRED, NO_NODE, or the number of a wait. */
   beginLock(lock: Int32Array, mode: LockMode): number;
   /** lwlock::isGranted(), asked after each wake. true: the lock is ours and the number is free. */
   isGranted(wait: number): boolean;
@@ -49,3 +56,39 @@ export interface SharedPort {
   /** lwlock::release(), by a holder. */
   releaseLock(lock: Int32Array, mode: LockMode): void;
 }
+
+/** Condition variables (condition_variable.h). */
+export interface ConditionPort {
+  /** NO_NODE, or the number of a wait, which ends with cancelCondition(). */
+  beginCondition(condition: Int32Array): number;
+  /** true: woken, once; the waiter stands at the end of the list again, and looks now. */
+  takeWake(wait: number): boolean;
+  /** true: it had been woken and did not know. */
+  cancelCondition(wait: number): boolean;
+  signalCondition(condition: Int32Array): void;
+  broadcastCondition(condition: Int32Array): void;
+  /** Blocks; one condition variable at a time, until endSleep(). The first call only queues. */
+  sleepOnCondition(condition: Int32Array, timeoutMs: number | undefined): SleepEnd;
+  /** true: it had been woken and did not know. */
+  endSleep(): boolean;
+}
+
+/** Barriers (barrier.h). The verbs assert what barrier.ts has checked. */
+export interface BarrierPort {
+  initBarrier(barrier: Int32Array, participants: number): void;
+  attachBarrier(barrier: Int32Array): number;
+  detachBarrier(barrier: Int32Array): boolean;
+  arriveAndDetach(barrier: Int32Array): boolean;
+  arriveAndDetachExceptLast(barrier: Int32Array): boolean;
+  barrierState(barrier: Int32Array): { phase: number; participants: number; isStatic: boolean };
+  /** RELEASED_ELECTED, NO_NODE (it has not arrived), or the number of a wait. */
+  beginArrival(barrier: Int32Array): number;
+  /** Anything but 'waiting' frees the number. */
+  arrivalState(wait: number): 'waiting' | 'elected' | 'notElected';
+  /** Waits no longer, and has arrived all the same. */
+  forgetArrival(wait: number): void;
+  /** Blocks this thread. */
+  arriveAndWait(barrier: Int32Array): 'elected' | 'notElected' | 'interrupted' | 'postmasterDied';
+}
+
+export type AttachedPort = SharedPort & ConditionPort & BarrierPort;

@@ -16,6 +16,8 @@ export interface EndOptions {
   readonly isPeerGone?: () => boolean;
   /** How often a wait looks again, blocking the event loop, before it sleeps. Default: 0. */
   readonly spins?: number;
+  /** For the wiring: who calls the end off before its memory goes, in place of the exit. */
+  readonly onLeave?: (act: () => void) => () => void;
 }
 
 export interface QueueWaitOptions {
@@ -49,7 +51,8 @@ export abstract class QueueEnd {
     this.#spins = options.spins ?? 0;
     const before = Atomics.compareExchange(memory.header, WORD[end], 0, process.slot + 1);
     if (before !== 0) throw new BgworkerError('ERR_WRONG_STATE', endTaken(end, before - 1));
-    this.#forgetLeave = process.onLeave(() => this.detach());
+    const { onLeave = (act) => process.onLeave(act) } = options;
+    this.#forgetLeave = onLeave(() => this.detach());
     this.wakePeer();
   }
 

@@ -6,6 +6,7 @@
 
 import { HeldLocks } from './held-locks.ts';
 import type { SharedPort } from './port.ts';
+import { Uses } from './uses.ts';
 import { LATCH_WORD, SLOT_WORDS, Waits } from './waits.ts';
 
 export class ThisProcess {
@@ -13,6 +14,7 @@ export class ThisProcess {
   readonly slot: number;
   readonly slotCount: number;
   readonly waits: Waits;
+  readonly uses = new Uses();
   readonly locks: HeldLocks;
   readonly #table: Int32Array;
   readonly #lastActs = new Set<() => void>();
@@ -22,7 +24,7 @@ export class ThisProcess {
     this.slot = port.slot;
     this.slotCount = Math.floor(port.processTable.length / SLOT_WORDS);
     this.waits = new Waits(port);
-    this.locks = new HeldLocks(port, this.waits);
+    this.locks = new HeldLocks(port, this.waits, this.uses);
     this.#table = port.processTable;
   }
 
@@ -50,10 +52,18 @@ export class ThisProcess {
     return () => this.#lastActs.delete(act);
   }
 
+  /** Before a part of shared memory is unmapped: waits for what lies in it end, locks are released. */
+  leaveMemory(buffer: ArrayBufferLike): void {
+    this.uses.endWithin(buffer);
+    this.waits.look();
+    this.locks.releaseWithin(buffer);
+  }
+
   /** The exit path, before the memory is detached: waits end, queues detach, locks are released. All
    *  of it is done; the first thing that went wrong is thrown then. */
   leave(): void {
     this.waits.leave();
+    this.uses.endAll();
     const problems: unknown[] = [];
     for (const act of [...this.#lastActs].reverse()) {
       try {

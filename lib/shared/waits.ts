@@ -38,6 +38,14 @@ const WATCHING = 1;
 /** The longest that a timer takes (INT_MAX). */
 export const TIMEOUT_MAX_MS = 2_147_483_647;
 
+/** @throws RangeError naming the rule; undefined is for ever. */
+export function checkTimeout(timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS)) return;
+  throw new RangeError(
+    `timeoutMs must be a number of milliseconds from 0 to ${TIMEOUT_MAX_MS}, got ${timeoutMs}`,
+  );
+}
+
 export class Waits {
   readonly #port: SharedPort;
   readonly #asleep: number;

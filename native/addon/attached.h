@@ -100,6 +100,7 @@ struct Attached {
   Numbered<StructClaim> structClaims;
   Numbered<NamedClaim> namedClaims;
   Numbered<Hash> hashes;
+  HashEntry* updating = nullptr;  // locked, while a callback of JavaScript's runs
   Numbered<LockWait> lockWaits;
   Numbered<ConditionWait> conditionWaits;
   Numbered<ArrivalWait> arrivals;

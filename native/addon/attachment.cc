@@ -28,6 +28,8 @@ void Attached::endAll() {
   conditionWaits.clear();
   arrivals.clear();
   sleeper.cancel();
+  if (updating != nullptr) updating->release();
+  updating = nullptr;
   structClaims.clear();
   namedClaims.clear();
   hashes.clear();
@@ -219,6 +221,7 @@ void AttachmentObject::define(Napi::Env env, Napi::Object exports) {
                                          VERB(openHash),
                                          VERB(hashFind),
                                          VERB(hashInsert),
+                                         VERB(hashUpdate),
                                          VERB(hashDelete),
                                          VERB(hashScan),
                                          VERB(hashCount),

@@ -63,6 +63,7 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
   Napi::Value openHash(const Info& info);
   Napi::Value hashFind(const Info& info);
   Napi::Value hashInsert(const Info& info);
+  Napi::Value hashUpdate(const Info& info);
   Napi::Value hashDelete(const Info& info);
   Napi::Value hashScan(const Info& info);
   Napi::Value hashCount(const Info& info);

@@ -26,6 +26,11 @@ Hash* AttachmentObject::hashOf(const Info& info) {
   if (!number.has_value()) return nullptr;
   Hash* hash = attached->hashes.get(*number);
   if (hash == nullptr) throwTypeError(info.Env(), "hash must be one that was opened");
+  // A process holds one partition at a time: two that wanted a second could wait for each other.
+  if (hash != nullptr && attached->updating != nullptr) {
+    throwSharedCode(info.Env(), "ERR_SHMEM_BUSY", "no hash table can be used within an update()");
+    return nullptr;
+  }
   return hash;
 }
 
@@ -79,6 +84,35 @@ Napi::Value AttachmentObject::hashInsert(const Info& info) {
     std::memcpy(entry.value().data(), value->data(), entry.value().size());
   }
   return Napi::Boolean::New(env, entry.inserted());
+}
+
+Napi::Value AttachmentObject::hashUpdate(const Info& info) {
+  Napi::Env env = info.Env();
+  Hash* hash = hashOf(info);
+  if (hash == nullptr) return env.Undefined();
+  std::optional<std::span<const uint8_t>> key = readBytes(info[1], "key");
+  if (!key.has_value()) return env.Undefined();
+  if (!info[2].IsFunction()) return throwTypeError(env, "change must be a function");
+  Result<HashEntry> made = hash->findOrInsert(asBytes(*key), 0);
+  if (!made.ok()) return throwSharedError(env, made.error());
+  HashEntry& entry = made.value();
+
+  const Napi::Value old = entry.inserted() ? env.Null() : copyOf(env, entry.value());
+  attached_->updating = &entry;
+  const Napi::Value changed = info[2].As<Napi::Function>().Call({old});
+  // It may have ended this attachment, and the entry was released then.
+  if (attached_ == nullptr || !entry.exists()) return env.Undefined();
+  attached_->updating = nullptr;
+  const bool failed = env.IsExceptionPending();
+  if (failed || changed.IsNull()) {
+    // What was inserted for the callback only must not stay.
+    Status erased = failed && !entry.inserted() ? Status() : entry.erase();
+    return failed ? env.Undefined() : throwSharedIfFailed(env, erased);
+  }
+  std::optional<std::span<const uint8_t>> value = readBytes(changed, "the new value");
+  Status assigned = value.has_value() ? entry.assign(asBytes(*value)) : Status();
+  if (entry.inserted() && (!value.has_value() || !assigned.ok())) (void)entry.erase().ok();
+  return value.has_value() ? throwSharedIfFailed(env, assigned) : env.Undefined();
 }
 
 Napi::Value AttachmentObject::hashDelete(const Info& info) {

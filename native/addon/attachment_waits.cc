@@ -193,8 +193,11 @@ Napi::Value AttachmentObject::forgetArrival(const Info& info) {
 Napi::Value AttachmentObject::arriveAndWait(const Info& info) {
   auto* shared = placeOf<SharedBarrier>(info);
   if (shared == nullptr) return info.Env().Undefined();
+  // No handler of JavaScript's runs while this thread is blocked, so a signal ends nothing.
+  WaitOptions options;
+  options.interruptible = false;
   return Napi::String::New(info.Env(),
-                           nameOf(barrier::arriveAndWait(attached_->self, *shared, {})));
+                           nameOf(barrier::arriveAndWait(attached_->self, *shared, options)));
 }
 
 }  // namespace bgworker

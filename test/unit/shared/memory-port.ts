@@ -6,7 +6,7 @@
 
 import {
   LOCK_ACQUIRED,
-  LOCK_NO_NODE,
+  NO_NODE,
   type LockMode,
   type SharedPort,
 } from '../../../lib/shared/port.ts';
@@ -108,7 +108,7 @@ export class MemoryPort implements SharedPort {
         return LOCK_ACQUIRED;
       });
     }
-    return LOCK_NO_NODE;
+    return NO_NODE;
   }
 
   isGranted(node: number): boolean {

@@ -1,0 +1,228 @@
+// barrier.ts: a place where processes wait for each other, phase by phase.
+//
+//     const sorted = server.shmem.barrier('sorted', { participants: 4 });
+//     if (await sorted.arriveAndWait()) merge();                // in each of the four; one is elected
+//
+// Static: made for n participants, who are attached from the beginning and stay so. Dynamic: made
+// for none; who comes attaches, learns the phase that the others are in, and detaches. A phase ends
+// when all who are attached have arrived. Nobody detaches for a process that has gone: it does so
+// itself, in a `finally`, or the others wait for ever.
+
+import { BgworkerError } from '../errors.ts';
+import type { Attached } from './attached.ts';
+import { placeWords } from './condition-variable.ts';
+import * as messages from './messages.ts';
+import { type BarrierPort, NO_NODE, RELEASED_ELECTED } from './port.ts';
+import type { ThisProcess } from './this-process.ts';
+
+/** sizeof(SharedBarrier); zero is a dynamic one. */
+export const BARRIER_BYTES = 40;
+
+/** As many as there can be processes. */
+const PARTICIPANTS_MAX = 262_143;
+
+export interface BarrierOptions {
+  /** Default: 0, a dynamic barrier, to which processes attach. */
+  readonly participants?: number;
+}
+
+export interface ArriveOptions {
+  /** Its abort rejects the wait with the signal's reason; the process has arrived all the same. */
+  readonly signal?: AbortSignal;
+}
+
+export class Barrier {
+  readonly name: string;
+  readonly #participants: number;
+  #attached: Attached | null = null;
+  #words: Int32Array | null = null;
+  #takesPart: boolean;
+  /** The phase in which this process arrived last, and whose end it may not have seen yet. */
+  #arrivedIn: number | null = null;
+
+  constructor(name: string, { participants = 0 }: BarrierOptions = {}) {
+    this.name = name;
+    this.#participants = participants;
+    if (!Number.isInteger(participants) || participants < 0 || participants > PARTICIPANTS_MAX) {
+      throw new BgworkerError(
+        'ERR_INVALID_OPTION',
+        messages.barrierParticipants(name, PARTICIPANTS_MAX, participants),
+      );
+    }
+    this.#takesPart = this.isStatic;
+  }
+
+  /** By the wiring, in the one process that makes it, after bind(). */
+  initialise(): void {
+    const { port, words } = this.#bound();
+    port.initBarrier(words, this.#participants);
+  }
+
+  /** By the wiring, in an attached process: `byteOffset` of the SharedBarrier. */
+  bind(attached: Attached, buffer: ArrayBufferLike, byteOffset: number): void {
+    this.#words = placeWords(this.#what, buffer, byteOffset, BARRIER_BYTES);
+    this.#attached = attached;
+  }
+
+  /** Before the memory is unmapped. */
+  unbind(): void {
+    this.#words = null;
+    this.#attached = null;
+  }
+
+  get isStatic(): boolean {
+    return this.#participants > 0;
+  }
+
+  /** Grows by one when all have arrived; wraps at 2^32. */
+  get phase(): number {
+    const { port, words } = this.#bound();
+    return port.barrierState(words).phase;
+  }
+
+  /** How many take part now. */
+  get participants(): number {
+    const { port, words } = this.#bound();
+    return port.barrierState(words).participants;
+  }
+
+  /** Dynamic only (BarrierAttach). Gives the phase that the others are in. */
+  attach(): number {
+    const { port, words } = this.#dynamic('attach');
+    if (this.#takesPart) this.#refuse(messages.barrierAttachedTwice(this.name));
+    const phase = port.attachBarrier(words);
+    this.#takesPart = true;
+    return phase;
+  }
+
+  /** Dynamic only (BarrierDetach). true: this was the last to leave. May release those who wait. */
+  detach(): boolean {
+    return this.#leave('detach', ({ port, words }) => port.detachBarrier(words));
+  }
+
+  /** Arrives without waiting, and leaves (BarrierArriveAndDetach). true: the last to leave. */
+  arriveAndDetach(): boolean {
+    return this.#leave('arriveAndDetach', ({ port, words }) => port.arriveAndDetach(words));
+  }
+
+  /**
+   * Leaves, unless it is the last one: then it stays attached, the next phase begins, and the answer
+   * is true (BarrierArriveAndDetachExceptLast).
+   */
+  arriveAndDetachExceptLast(): boolean {
+    const { port, words } = this.#dynamic('arriveAndDetachExceptLast');
+    const isLast = port.arriveAndDetachExceptLast(words);
+    this.#takesPart = isLast;
+    return isLast;
+  }
+
+  /** Waits on the event loop until all have arrived. true in exactly one of them, in each phase. */
+  async arriveAndWait({ signal }: ArriveOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted();
+    const { port, words, process } = this.#arriving();
+    const arrival = new Arrival(port, words);
+    const use = process.uses.begin(words.buffer, () => arrival.forget());
+    const isOver = () => {
+      use.check();
+      if (!arrival.isOver()) return false;
+      use.done();
+      return true;
+    };
+    const { phase } = port.barrierState(words);
+    try {
+      const end = await process.waits.until(isOver, { signal });
+      if (end === 'postmasterDeath') this.#refuse(messages.postmasterDied);
+      return arrival.isElected;
+    } finally {
+      // After an abort it has arrived all the same, unless it found no place to wait in.
+      if (arrival.hasArrived) this.#arrivedIn = phase;
+      use.end();
+    }
+  }
+
+  /** The same, blocking this thread and its event loop; no signal ends it. */
+  arriveAndWaitSync(): boolean {
+    const { port, words } = this.#arriving();
+    const arrived = port.arriveAndWait(words);
+    if (arrived === 'postmasterDied') this.#refuse(messages.postmasterDied);
+    return arrived === 'elected';
+  }
+
+  #leave(verb: string, act: (bound: Bound) => boolean): boolean {
+    const isLast = act(this.#dynamic(verb));
+    this.#takesPart = false;
+    return isLast;
+  }
+
+  #dynamic(verb: string): Bound {
+    const bound = this.#bound();
+    if (this.isStatic) this.#refuse(messages.barrierIsStatic(this.name, verb));
+    return verb === 'attach' ? bound : this.#arriving();
+  }
+
+  /** Whoever arrives, or leaves, takes part and has not arrived in this phase. */
+  #arriving(): Bound {
+    const bound = this.#bound();
+    if (!this.#takesPart) this.#refuse(messages.barrierNotAttached(this.name));
+    const { phase } = bound.port.barrierState(bound.words);
+    if (this.#arrivedIn === phase) this.#refuse(messages.barrierArrivedTwice(this.name));
+    this.#arrivedIn = null;
+    return bound;
+  }
+
+  #refuse(sentence: string): never {
+    throw new BgworkerError('ERR_WRONG_STATE', sentence);
+  }
+
+  get #what(): string {
+    return `barrier "${this.name}"`;
+  }
+
+  #bound(): Bound {
+    if (this.#attached === null || this.#words === null) {
+      return this.#refuse(messages.notAttached(this.#what));
+    }
+    const { port, process } = this.#attached;
+    return { port, process, words: this.#words };
+  }
+}
+
+interface Bound {
+  readonly port: BarrierPort;
+  readonly process: ThisProcess;
+  readonly words: Int32Array;
+}
+
+/** One arrival on the event loop. Without a free wait node it begins when another wait has ended. */
+class Arrival {
+  readonly #port: BarrierPort;
+  readonly #words: Int32Array;
+  #wait: number = NO_NODE;
+  #state: 'waiting' | 'elected' | 'notElected' = 'waiting';
+
+  constructor(port: BarrierPort, words: Int32Array) {
+    this.#port = port;
+    this.#words = words;
+  }
+
+  get isElected(): boolean {
+    return this.#state === 'elected';
+  }
+
+  get hasArrived(): boolean {
+    return this.#wait !== NO_NODE;
+  }
+
+  /** Asked after each wake. */
+  isOver(): boolean {
+    if (this.#wait >= 0) this.#state = this.#port.arrivalState(this.#wait);
+    else this.#wait = this.#port.beginArrival(this.#words);
+    if (this.#wait === RELEASED_ELECTED) this.#state = 'elected';
+    return this.#state !== 'waiting';
+  }
+
+  /** Waits no longer. */
+  forget(): void {
+    if (this.#wait >= 0) this.#port.forgetArrival(this.#wait);
+  }
+}

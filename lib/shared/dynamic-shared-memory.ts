@@ -1,0 +1,133 @@
+// dynamic-shared-memory.ts: segments that are made while the postmaster runs (dsm.c), those of them
+// that are found by a name (dsm_registry.c), and the hash tables that live in such (dshash.c).
+//
+// `worker.dsm`. What a process has attached is detached at its exit, the latest first. After a crash
+// cycle all of it is gone.
+
+import type { MappedSegment } from '../native.ts';
+import type { Attached } from './attached.ts';
+import { HashTable, type HashTableOptions } from './hash-table.ts';
+import * as messages from './messages.ts';
+import { synchronously } from './names.ts';
+import { asked } from './refusal.ts';
+import { Segment } from './segment.ts';
+
+export interface SegmentInfo {
+  readonly handle: number;
+  readonly bytes: number;
+  readonly pinned: boolean;
+}
+
+export interface NamedInfo {
+  readonly name: string;
+  readonly kind: 'segment' | 'area' | 'hash';
+  /** null: not initialised. */
+  readonly bytes: number | null;
+}
+
+export class DynamicSharedMemory {
+  readonly #attached: Attached;
+  readonly #segments = new Map<number, Segment>();
+
+  constructor(attached: Attached) {
+    this.#attached = attached;
+    attached.process.onLeave(() => this.#detachAll());
+  }
+
+  /** A new segment of zeroes. @throws BgworkerError ERR_SHMEM_TOO_MANY_SEGMENTS, ERR_SHMEM_… */
+  create(bytes: number): Segment {
+    const { attachment } = this.#attached;
+    const mapped = asked('dsm.create()', () => attachment.createSegment(wholeBytes(bytes)));
+    return this.#keep(mapped, { isCreator: true, isMappingPinned: false });
+  }
+
+  /** @throws BgworkerError ERR_SHMEM_SEGMENT_GONE, ERR_SHMEM_ALREADY_ATTACHED */
+  attach(handle: number): Segment {
+    const { attachment } = this.#attached;
+    const mapped = asked(messages.segmentSubject(handle), () => attachment.attachSegment(handle));
+    return this.#keep(mapped, { isCreator: false, isMappingPinned: false });
+  }
+
+  /** What this process has mapped of that handle (dsm_find_mapping), or null. */
+  find(handle: number): Segment | null {
+    return this.#segments.get(handle) ?? null;
+  }
+
+  /** Also without being attached. @throws BgworkerError ERR_SHMEM_NOT_PINNED, ERR_SHMEM_UNKNOWN_SEGMENT */
+  unpin(handle: number): void {
+    const { attachment } = this.#attached;
+    asked(messages.segmentSubject(handle), () => attachment.unpinSegment(handle));
+  }
+
+  /**
+   * The segment of that name, created and pinned by the first process that asks
+   * (GetNamedDSMSegment). `initialise` runs there, once, while everybody else who asks is blocked;
+   * it is synchronous. If it throws, the next process tries again. Asked again, the same object.
+   */
+  named(name: string, bytes: number, initialise?: (segment: Segment) => void): Segment {
+    const { attachment } = this.#attached;
+    const subject = messages.namedSegmentSubject(name);
+    const claimed = asked(subject, () => attachment.claimNamed(name, wholeBytes(bytes)));
+    const known = this.#segments.get(claimed.handle);
+    if (known !== undefined) return known;
+    const segment = this.#keep(claimed, { isCreator: !claimed.found, isMappingPinned: true });
+    const { claim } = claimed;
+    if (claim === undefined) return segment;
+    try {
+      if (initialise !== undefined) synchronously(name, () => initialise(segment));
+      asked(subject, () => attachment.publishNamed(claim));
+    } catch (error) {
+      segment.detach();
+      attachment.abandonNamed(claim);
+      throw error;
+    }
+    return segment;
+  }
+
+  /**
+   * The hash table of that name, created by the first process that asks (GetNamedDSHash). Once per
+   * process; everybody gives the same options.
+   */
+  hash(name: string, options: HashTableOptions): HashTable {
+    return HashTable.open(this.#attached, name, options);
+  }
+
+  /** All segments that there are, whoever is attached to them. */
+  list(): SegmentInfo[] {
+    return this.#attached.attachment.listSegments();
+  }
+
+  /** Everything that has a name (pg_dsm_registry_allocations). */
+  names(): NamedInfo[] {
+    return this.#attached.attachment.listNamed();
+  }
+
+  #keep(
+    mapped: MappedSegment,
+    origin: { readonly isCreator: boolean; readonly isMappingPinned: boolean },
+  ): Segment {
+    const { handle } = mapped;
+    const onGone = () => void this.#segments.delete(handle);
+    const segment = new Segment(this.#attached, mapped, { ...origin, onGone });
+    this.#segments.set(handle, segment);
+    return segment;
+  }
+
+  #detachAll(): void {
+    const problems: unknown[] = [];
+    for (const segment of [...this.#segments.values()].reverse()) {
+      try {
+        segment.detach();
+      } catch (error) {
+        problems.push(error);
+      }
+    }
+    if (problems.length > 0) throw problems[0];
+  }
+}
+
+/** What the core refuses in words must first be a number that it can read. */
+function wholeBytes(bytes: number): number {
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return bytes;
+  throw new RangeError(`bytes must be a whole number of bytes, got ${String(bytes)}`);
+}
