@@ -1,34 +1,29 @@
 // perform.ts: carries actions out. It owns the launcher, the main area, the server and the
 // follower, and decides nothing: what it is told it does, and what comes of it is posted as events.
+//
+// Each kind of child has an owner here, which asks for it and hears what becomes of it; the child's
+// number says which.
 
 import { closeSync } from 'node:fs';
-import { BgworkerError } from './errors.ts';
-import { BootingChildren } from './fork/booting.ts';
+import { admit } from './admit.ts';
 import { type ChildEnd, causeOf } from './fork/child-end.ts';
-import { nodeRequest, programRequest } from './fork/exec-requests.ts';
-import { LauncherKilled, LauncherProcess } from './fork/launcher-process.ts';
+import { LauncherProcess } from './fork/launcher-process.ts';
+import { LauncherKilled } from './fork/launcher-program.ts';
+import { MemoryInitializer } from './fork/memory-initializer.ts';
+import { NodeChildren } from './fork/node-children.ts';
 import { SharedMemory } from './fork/shared-memory.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
-import type { Event, StaticWorker } from './model/event.ts';
-import type { Exit } from './model/exit.ts';
-import { isAttached } from './model/registration.ts';
+import type { Event } from './model/event.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
-import type { SlotIndex, State, Worker } from './model/state.ts';
+import type { State, Worker } from './model/state.ts';
 import { native } from './native.ts';
-import { environmentOf } from './postgres/conninfo/index.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
-import { targetFor } from './postgres/target-for.ts';
-import { checkRegistration } from './register/check.ts';
 import type { CheckedOptions } from './register/options.ts';
-import {
-  type AnnouncedWorker,
-  encodeNote,
-  INITIALIZER_SLOT,
-  type WorkerStart,
-} from './travel/notes.ts';
+import type { LauncherConfig } from './travel/notes.ts';
+import { WorkerProcesses } from './worker-processes.ts';
 
 export interface PerformerHooks {
   post(event: Event): void;
@@ -47,15 +42,13 @@ export class Performer {
   readonly #log: Logger;
   readonly #stopping = new AbortController();
   readonly #server: ServerRunner | null;
-  /** Which slot a child belongs to, until it has ended. */
-  readonly #slotOf = new Map<ChildId, SlotIndex>();
-  readonly #booting = new BootingChildren();
+  readonly #workers: WorkerProcesses;
+  readonly #initializer: MemoryInitializer;
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
   readonly #memory: SharedMemory;
+  readonly #config: LauncherConfig;
   #launcher: LauncherProcess | null = null;
-  /** Our end of the socket on which the start-up hooks say what went wrong; null: none run. */
-  #answer: number | null = null;
   #launcherStart: Promise<void> | null = null;
   #follower: Follower | null = null;
   #conninfo: string | null = null;
@@ -66,7 +59,18 @@ export class Performer {
     this.#hooks = hooks;
     this.#deathPipe = native.pipe();
     this.#memory = new SharedMemory(options.maxWorkerProcesses);
-    const { postgres, dataDirectory } = options;
+    const { preload, maxWorkerProcesses, log: logOptions, postgres, dataDirectory } = options;
+    this.#config = { preload, maxWorkerProcesses, log: logOptions, postgres: postgres !== null };
+    const memory = this.#memory;
+    const launcher = () => this.#launcher;
+    const { post } = hooks;
+    const nodes = new NodeChildren({
+      config: this.#config,
+      memory,
+      deathDescriptor: this.#deathPipe[0],
+    });
+    this.#workers = new WorkerProcesses({ nodes, memory, launcher, post });
+    this.#initializer = new MemoryInitializer(MEMORY_CHILD, { nodes, memory, launcher, post });
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
     if (postgres !== null && 'conninfo' in postgres) this.#follow(postgres.conninfo);
@@ -84,9 +88,9 @@ export class Performer {
       case 'start-server':
         return this.#server?.start();
       case 'fork':
-        return this.#fork(action.child, state.workers.get(action.slot));
+        return this.#workers.start(action.child, state.workers.get(action.slot), this.#conninfo);
       case 'end-worker':
-        return this.#endWorker(state.workers.get(action.slot), action.signal, state);
+        return this.#workers.end(state.workers.get(action.slot), action.signal, state);
       case 'end-server':
         return this.#server?.end(action.signal);
       case 'end-launcher':
@@ -98,7 +102,7 @@ export class Performer {
       case 'reset-memory':
         return this.#resetMemory(state);
       case 'initialize-memory':
-        return this.#initializeMemory();
+        return this.#initializer.start();
       case 'finish':
         void this.#finish(action.exitCode);
         return;
@@ -115,12 +119,11 @@ export class Performer {
   }
 
   #startLauncher(): void {
-    const { preload, maxWorkerProcesses, log, postgres, launch } = this.#options;
     this.#launcherStart = LauncherProcess.start({
-      config: { preload, maxWorkerProcesses, log, postgres: postgres !== null },
+      config: this.#config,
       memory: this.#memory,
       deathDescriptor: this.#deathPipe[0],
-      launch,
+      launch: this.#options.launch,
       signal: this.#stopping.signal,
       owner: {
         forked: (child, pid) => this.#forked(child, pid),
@@ -137,7 +140,7 @@ export class Performer {
         this.#hooks.post({
           kind: 'launcher-ready',
           pid: launcher.pid,
-          workers: this.#admit(workers),
+          workers: admit(workers, this.#options.maxWorkerProcesses, this.#log),
           startupHooks,
         });
       },
@@ -150,85 +153,8 @@ export class Performer {
     );
   }
 
-  /** A bad static registration is logged and dropped; so is each that finds no slot. */
-  #admit(announced: readonly AnnouncedWorker[]): StaticWorker[] {
-    const admitted: StaticWorker[] = [];
-    for (const [staticIndex, { options, argProblem }] of announced.entries()) {
-      try {
-        const registration = checkRegistration(options, { kind: 'static', argProblem });
-        if (admitted.length < this.#options.maxWorkerProcesses) {
-          this.#log.debug(messages.registering(registration));
-          admitted.push({ staticIndex, registration });
-        } else {
-          const { maxWorkerProcesses } = this.#options;
-          this.#log.error(messages.tooManyWorkers(registration.name, maxWorkerProcesses));
-        }
-      } catch (error) {
-        this.#log.error((error as Error).message);
-      }
-    }
-    return admitted;
-  }
-
-  #fork(child: ChildId, worker: Worker | undefined): void {
-    if (worker === undefined || this.#launcher === null) return;
-    const { slot, registration, staticIndex } = worker;
-    this.#slotOf.set(child, slot);
-    const start: WorkerStart = { slot, registration, staticIndex, conninfo: this.#conninfo };
-    const { body } = registration;
-    if (body.kind === 'exec') {
-      this.#execProgram(child, start, body.argv);
-    } else if (this.#launcher.forkProblem !== null || registration.launch === 'exec') {
-      this.#execNode(child, start);
-    } else {
-      this.#launcher.fork(child, isAttached(registration), { kind: 'worker', start });
-    }
-  }
-
-  #execProgram(child: ChildId, start: WorkerStart, argv: readonly string[]): void {
-    const { registration, conninfo } = start;
-    let env: NodeJS.ProcessEnv = { ...process.env, BGWORKER_NAME: registration.name };
-    try {
-      if (registration.database !== null && conninfo !== null) {
-        env = environmentOf(targetFor(conninfo, registration, {}), env);
-      }
-    } catch (error) {
-      // Its service or password file, which may be different next time.
-      return this.#failed(child, 'conninfo', (error as Error).message);
-    }
-    this.#launcher?.exec(child, programRequest(argv, env));
-  }
-
-  /** A fresh node, with its configuration waiting in a socket of its own. */
-  #execNode(child: ChildId, start: WorkerStart | null, answer: readonly number[] = []): void {
-    const { preload, maxWorkerProcesses, log, postgres } = this.#options;
-    const config = { preload, maxWorkerProcesses, log, postgres: postgres !== null, start };
-    const [ours, theirs] = native.channelPair();
-    native.sendNote(ours, encodeNote(config));
-    const attached = start === null || isAttached(start.registration);
-    const area = attached ? this.#memory.area : null;
-    const descriptors = [theirs, this.#deathPipe[0], ...(area === null ? [] : [area.descriptor])];
-    this.#launcher?.exec(child, nodeRequest([...descriptors, ...answer]));
-    closeSync(theirs);
-    this.#booting.add(child, ours, area === null ? [] : this.#memory.doorbells);
-  }
-
-  #endWorker(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
-    if (worker === undefined || !('child' in worker.standing)) return;
-    // TerminateBackgroundWorker speaks to the process alone, everything else to its group.
-    const to = state.shutdown === null && signal === 'SIGTERM' ? 'process' : 'group';
-    const { child } = worker.standing;
-    const tell = () => this.#launcher?.kill(child, signal, to);
-    if (signal === 'SIGTERM') this.#booting.whenUp(child, tell);
-    else tell();
-  }
-
   #reload(state: State): void {
-    for (const { standing } of state.workers.values()) {
-      if (!('pid' in standing)) continue;
-      const { child } = standing;
-      this.#booting.whenUp(child, () => this.#launcher?.kill(child, 'SIGHUP', 'process'));
-    }
+    this.#workers.reload(state.workers.values());
     this.#server?.reload();
   }
 
@@ -238,59 +164,14 @@ export class Performer {
     if (area !== null) this.#launcher?.replaceArea(area);
   }
 
-  /** The start-up hooks, in a child whose exit code 0 says that they have run. */
-  #initializeMemory(): void {
-    const [ours, theirs] = native.channelPair();
-    this.#answer = ours;
-    if (this.#launcher?.forkProblem === null) {
-      this.#launcher.fork(MEMORY_CHILD, true, { kind: 'initialize' }, [theirs]);
-    } else {
-      this.#execNode(MEMORY_CHILD, null, [theirs]);
-    }
-    closeSync(theirs);
-  }
-
-  /** What the child said before it left; null: nothing. Whoever could say more is dead. */
-  #takeAnswer(): string | null {
-    if (this.#answer === null) return null;
-    const note = native.receiveNote(this.#answer);
-    this.#dropAnswer();
-    return note?.toString() ?? null;
-  }
-
-  #dropAnswer(): void {
-    if (this.#answer !== null) closeSync(this.#answer);
-    this.#answer = null;
-  }
-
-  #memoryEnded(end: ChildEnd): void {
-    this.#booting.forget(MEMORY_CHILD);
-    // It went with the launcher, which is news enough.
-    if (end.kind === 'lost') return this.#dropAnswer();
-    const said = this.#takeAnswer();
-    const isClean = !this.#memory.takeDeadMan(INITIALIZER_SLOT);
-    const cause = causeOf(end);
-    if (cause.kind === 'code' && cause.code === 0 && isClean) {
-      return this.#hooks.post({ kind: 'memory-ready' });
-    }
-    this.#memoryFailed(said ?? messages.describeCause(cause));
-  }
-
-  #memoryFailed(how: string): void {
-    this.#dropAnswer();
-    const error = new BgworkerError('ERR_SHARED_MEMORY', messages.startupHookFailed(how));
-    this.#hooks.post({ kind: 'memory-failed', error });
-  }
-
   async #finish(exitCode: 0 | 1): Promise<void> {
     this.#stopping.abort(new Error('the postmaster is stopping'));
-    // A hook that still runs: nobody waits for what it does.
-    this.#launcher?.kill(MEMORY_CHILD, 'SIGKILL', 'group');
+    this.#initializer.kill();
     await this.#follower?.close();
     await this.#launcherStart;
     await this.#launcher?.end();
     this.#server?.cleanUp();
-    this.#dropAnswer();
+    this.#initializer.close();
     this.#memory.close();
     for (const end of this.#deathPipe) closeSync(end);
     this.#hooks.finished(exitCode);
@@ -324,34 +205,20 @@ export class Performer {
 
   #forked(child: ChildId, pid: number): void {
     if (child === SERVER_CHILD) return this.#server?.forked(pid);
-    const slot = this.#slotOf.get(child);
-    if (slot !== undefined) this.#hooks.post({ kind: 'forked', slot, child, pid });
+    if (child === MEMORY_CHILD) return;
+    this.#workers.forked(child, pid);
   }
 
   #failed(child: ChildId, call: string, why: string): void {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
-    if (child === MEMORY_CHILD) return this.#memoryFailed(`${call}: ${why}`);
-    const slot = this.#slotOf.get(child);
-    this.#slotOf.delete(child);
-    this.#booting.forget(child);
-    if (slot !== undefined) {
-      this.#hooks.post({ kind: 'fork-failed', slot, child, call, why });
-    }
+    if (child === MEMORY_CHILD) return this.#initializer.failed(call, why);
+    this.#workers.failed(child, call, why);
   }
 
   #ended(child: ChildId, end: ChildEnd): void {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
-    if (child === MEMORY_CHILD) return this.#memoryEnded(end);
-    const slot = this.#slotOf.get(child);
-    this.#slotOf.delete(child);
-    this.#booting.forget(child);
-    if (slot === undefined) return;
-    const exit: Exit = {
-      cause: causeOf(end),
-      cleanDetach: !this.#memory.takeDeadMan(slot),
-      usage: end.kind === 'reaped' ? end.usage : null,
-    };
-    this.#hooks.post({ kind: 'exited', slot, child, exit });
+    if (child === MEMORY_CHILD) return this.#initializer.ended(end);
+    this.#workers.ended(child, end);
   }
 
   #lost(how: string): void {

@@ -31,10 +31,10 @@ interface Samples {
   readonly rawFork: number[];
 }
 
-type LauncherProcess = typeof import('../../lib/fork/launcher-process.ts');
+type LauncherProgram = typeof import('../../lib/fork/launcher-program.ts');
 
 async function single(context: Context): Promise<Figure[]> {
-  const { LAUNCHER_FLAGS } = await internal<LauncherProcess>('fork/launcher-process');
+  const { LAUNCHER_FLAGS } = await internal<LauncherProgram>('fork/launcher-program');
   using scratch = new Scratch();
   using lines = new FirstLines(scratch.in('first-lines'), context.signal);
   await using raw = new PlainChild('raw-fork', { execArgv: LAUNCHER_FLAGS });

@@ -1,4 +1,4 @@
-// addon.cc: the table of contents of the addon; lib/native.ts says what each name means.
+// addon.cc: the table of contents of the addon; lib/native/addon.ts says what each name means.
 
 #include <napi.h>
 

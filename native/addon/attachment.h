@@ -1,4 +1,4 @@
-// attachment.h: Attachment of lib/native.ts: a worker's own hold on shared memory.
+// attachment.h: Attachment of lib/native/attachment.ts: a worker's own hold on shared memory.
 //
 // Made once in an attached process, right after MainArea.attach(), and ended in its exit path,
 // before MainArea.detach(). After end() every verb throws ERR_SHMEM_LEFT. The verbs are thin; each

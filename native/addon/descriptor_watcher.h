@@ -1,4 +1,4 @@
-// descriptor_watcher.h: DescriptorWatcher of lib/native.ts.
+// descriptor_watcher.h: DescriptorWatcher of lib/native/addon.ts.
 //
 // Once per turn of the loop, as long as the descriptor is ready: an end of file stays ready for
 // ever, so a callback either reads what there is or closes the watcher.

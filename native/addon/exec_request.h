@@ -1,4 +1,4 @@
-// exec_request.h: the ExecRequest of lib/native.ts as the body of EXEC.
+// exec_request.h: the ExecRequest of lib/native/launcher.ts as the body of EXEC.
 
 #pragma once
 

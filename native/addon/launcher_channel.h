@@ -1,4 +1,4 @@
-// launcher_channel.h: LauncherChannel of lib/native.ts: the postmaster's end of the control socket.
+// launcher_channel.h: LauncherChannel of lib/native/: the postmaster's end of the control socket.
 //
 // It never blocks and never waits for the launcher. It owns its descriptor.
 

@@ -1,4 +1,4 @@
-// launcher_report.h: a received message as the LauncherReport of lib/native.ts.
+// launcher_report.h: a received message as the LauncherReport of lib/native/launcher.ts.
 
 #pragma once
 

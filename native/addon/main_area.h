@@ -1,4 +1,4 @@
-// main_area.h: MainArea of lib/native.ts.
+// main_area.h: MainArea of lib/native/main-area.ts.
 
 #pragma once
 

@@ -10,7 +10,7 @@
 //     uv_loop_fork() makes the child's own, before it touches the loop.
 //  3. V8's helper threads do not exist in the child. The launcher runs with --single-threaded and
 //     --v8-pool-size=0, so that there are none to miss. libuv makes its pool anew by itself.
-//     (lib/fork/launcher-process.ts)
+//     (lib/fork/launcher-program.ts)
 //  4. Every way out of Node joins threads that are not there, and hangs. A child leaves through
 //     exitNow(), _exit(2), and by no other door. (lib/run/leave.ts)
 //  5. Entropy and process.pid are inherited. (lib/preload/entropy.ts, lib/launcher.ts)

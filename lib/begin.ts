@@ -1,0 +1,28 @@
+// begin.ts: what the policy begins with: the limits and the kind of database, from the options.
+
+import type { Begin } from './model/state.ts';
+import type { CheckedOptions } from './register/options.ts';
+
+/** SIGKILL_CHILDREN_AFTER_SECS, in milliseconds. */
+const QUIT_MS = 5_000;
+
+const SERVER_RESTART_MS = 1_000;
+
+export function beginOf(options: CheckedOptions): Begin {
+  const { maxWorkerProcesses, shutdownTimeout, restartAfterCrash, postgres } = options;
+  return {
+    limits: {
+      slotCount: maxWorkerProcesses,
+      shutdownMs: shutdownTimeout * 1000,
+      quitMs: QUIT_MS,
+      serverRestartMs: SERVER_RESTART_MS,
+      restartAfterCrash,
+    },
+    follows: followsOf(postgres),
+  };
+}
+
+function followsOf(postgres: CheckedOptions['postgres']): Begin['follows'] {
+  if (postgres === null) return 'nothing';
+  return 'embedded' in postgres ? 'embedded' : 'conninfo';
+}

@@ -1,0 +1,30 @@
+// main-area.ts: the main shared memory, as the addon hands it over: what its slots show.
+
+/** The pid a slot shows. -1: not started yet; 0: not running; above: the process. */
+export type SlotPid = number;
+
+/** The main shared memory: header, slots, process table, directory and tables of segments. */
+export interface MainArea {
+  readonly descriptor: number;
+  /** Of the fixed part, which is what is mapped. */
+  readonly bytes: number;
+  readonly slotCount: number;
+  /** What it was made for; the directory's structures fit in it. */
+  readonly structBytes: number;
+  /** Postmaster only: the slot is in use by this generation, with this pid. */
+  publish(slot: number, generation: bigint, pid: SlotPid): void;
+  /** Postmaster only: the slot is free; its generation stays. */
+  release(slot: number): void;
+  /** Worker only, first thing: arms the dead-man switch. */
+  attach(slot: number): void;
+  /** Worker only, last thing before it leaves: disarms the dead-man switch. */
+  detach(slot: number): void;
+  /** Postmaster only: is the dead-man switch of this slot still armed? Disarms it. */
+  takeDeadMan(slot: number): boolean;
+  /** Anyone attached: what the slot shows. */
+  read(slot: number): { inUse: boolean; generation: bigint; pid: SlotPid };
+  /** The address of the mapping, for tests that prove it is gone or the same. */
+  readonly address: bigint;
+  /** Unmaps and closes. Idempotent. */
+  close(): void;
+}
