@@ -22,7 +22,11 @@ export type { SignalHandler } from './run/signals.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
 export type { ArriveOptions, Barrier, BarrierOptions } from './shared/barrier.ts';
 export type { ConditionVariable, ConditionWaitOptions } from './shared/condition-variable.ts';
-export type { DynamicSharedMemory, NamedInfo, SegmentInfo } from './shared/dynamic-shared-memory.ts';
+export type {
+  DynamicSharedMemory,
+  NamedInfo,
+  SegmentInfo,
+} from './shared/dynamic-shared-memory.ts';
 export type { BytesField, FloatField, IntegerField } from './shared/fields.ts';
 export type { HashTable, HashTableOptions } from './shared/hash-table.ts';
 export type { SharedLatch } from './shared/latch.ts';

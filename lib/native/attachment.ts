@@ -78,6 +78,15 @@ export interface Attachment {
   hashFind(hash: number, key: Uint8Array): Buffer | null;
   /** true: it was not there before. `replace`: what is there gets the value. */
   hashInsert(hash: number, key: Uint8Array, value: Uint8Array, replace: boolean): boolean;
+  /**
+   * Under the lock of the partition: `change` gets a copy of the value, or null, and gives the new
+   * one, or null for none. ERR_SHMEM_BUSY for a hash verb within it.
+   */
+  hashUpdate(
+    hash: number,
+    key: Uint8Array,
+    change: (value: Buffer | null) => Uint8Array | null,
+  ): void;
   /** false: it was not there. */
   hashDelete(hash: number, key: Uint8Array): boolean;
   /** A copy of all that is there throughout. */

@@ -61,10 +61,7 @@ export function initializeMemory(initialization: MemoryInitialization): void {
   }, fail);
 }
 
-async function runAll(
-  { shared, hooks }: MemoryInitialization,
-  attached: Attached,
-): Promise<void> {
+async function runAll({ shared, hooks }: MemoryInitialization, attached: Attached): Promise<void> {
   shared.bind(attached);
   const memory = { shmem: new AttachedNames(attached), dsm: new DynamicSharedMemory(attached) };
   for (const hook of hooks) await hook(memory);

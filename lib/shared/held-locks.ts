@@ -7,7 +7,7 @@
 
 import { BgworkerError } from '../errors.ts';
 import { hasLeft, tooManyLocks } from './messages.ts';
-import { LOCK_ACQUIRED, NO_NODE, type LockMode, type SharedPort } from './port.ts';
+import { LOCK_ACQUIRED, type LockMode, NO_NODE, type SharedPort } from './port.ts';
 import type { Uses } from './uses.ts';
 import type { Waits } from './waits.ts';
 

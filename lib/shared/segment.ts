@@ -46,7 +46,7 @@ export class Segment implements Disposable {
   readonly #buffer: ArrayBuffer;
   readonly #onGone: () => void;
   readonly #callbacks: (() => void)[] = [];
-  readonly #queues = new Map<number, MessageQueue<unknown>>();
+  readonly #queues = new Map<number, { shape: string; queue: MessageQueue<unknown> }>();
   #course: 'mapped' | 'detaching' | 'detached' = 'mapped';
   #isMappingPinned: boolean;
 
@@ -122,15 +122,20 @@ export class Segment implements Disposable {
   messageQueue(options: SegmentQueueOptions = {}): MessageQueue<never> {
     const { byteOffset = 0, bytes = this.byteLength - byteOffset, ...rest } = options;
     const buffer = this.#memory();
+    const shape = `${bytes} bytes of ${options.values === true ? 'values' : 'bytes'}`;
     const before = this.#queues.get(byteOffset);
-    if (before !== undefined) return before as MessageQueue<never>;
+    if (before !== undefined) {
+      if (before.shape === shape) return before.queue as MessageQueue<never>;
+      const what = `message queue of ${this.#nameOf(options)}`;
+      throw new BgworkerError('ERR_INVALID_OPTION', messages.otherShape(what));
+    }
     const { process } = this.#attached;
     const place = { buffer, byteOffset, bytes };
     const inside = { ...rest, onLeave: (act: () => void) => this.onDetach(act) };
-    const queue = this.isCreator
+    const queue: MessageQueue<unknown> = this.isCreator
       ? MessageQueue.create(process, place, inside)
       : MessageQueue.open(process, place, inside);
-    this.#queues.set(byteOffset, queue as MessageQueue<unknown>);
+    this.#queues.set(byteOffset, { shape, queue });
     return queue as MessageQueue<never>;
   }
 

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { Cast } from '../fixtures/shared/stage.ts';
-import { type PostmasterProgram, startPostmaster, type Setting } from './postmaster.ts';
+import { type PostmasterProgram, type Setting, startPostmaster } from './postmaster.ts';
 
 const STAGE = fileURLToPath(
   new URL('../../dist-programs/test/fixtures/shared/stage.js', import.meta.url),

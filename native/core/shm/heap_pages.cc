@@ -24,7 +24,8 @@ uint64_t pagesOffsetFor(uint32_t pageCount) {
   return (end + kHeapPageBytes - 1) / kHeapPageBytes * kHeapPageBytes;
 }
 
-uint32_t binOf(uint32_t length) { return static_cast<uint32_t>(std::bit_width(length)) - 1; }
+/** No run has length 0; the compiler, who does not know it, sees bin 0 there and not bin -1. */
+uint32_t binOf(uint32_t length) { return static_cast<uint32_t>(std::bit_width(length | 1U)) - 1; }
 
 }  // namespace
 

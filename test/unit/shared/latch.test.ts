@@ -104,8 +104,8 @@ test('after leave() every wait is refused', async () => {
   const { mine, me } = twoProcesses();
   const waiting = mine.wait();
   me.leave();
-  await expect(waiting).rejects.toThrow(/has left shared memory/);
-  await expect(mine.wait()).rejects.toThrow(/has left shared memory/);
+  await expect(waiting).rejects.toThrow(/has left the shared memory/);
+  await expect(mine.wait()).rejects.toThrow(/has left the shared memory/);
 });
 
 describe('ownership', () => {
