@@ -7,6 +7,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type {
   BackgroundWorker,
   Barrier,
@@ -225,6 +226,7 @@ function perTurnNs(act: () => unknown): number {
   return median(all);
 }
 
-function pin(core: number): void {
-  execFileSync('taskset', ['-pc', String(core), String(process.pid)], { stdio: 'ignore' });
+function pin(side: number): void {
+  const core = String(side % availableParallelism());
+  execFileSync('taskset', ['-pc', core, String(process.pid)], { stdio: 'ignore' });
 }
