@@ -82,10 +82,12 @@ Result<SegmentPlace> SegmentTable::add(size_t bytes) {
   std::copy_backward(order.begin() + position, order.begin() + used, order.begin() + used + 1);
   order[position] = static_cast<uint32_t>(record - records().data());
   header().usedCount = used + 1;
-  record->offset.store(gap.value().offset, kRelaxed);
-  record->bytes.store(bytes, kRelaxed);
-  record->pinned.store(0, kRelaxed);
-  record->refcount.store(kCreated, kRelaxed);
+  // Releases, which pair with the acquires in list(): who sees one of these no longer sees the
+  // handle that was here before.
+  record->offset.store(gap.value().offset, std::memory_order_release);
+  record->bytes.store(bytes, std::memory_order_release);
+  record->pinned.store(0, std::memory_order_release);
+  record->refcount.store(kCreated, std::memory_order_release);
   record->handle.store(handle, std::memory_order_release);
   return SegmentPlace{handle, gap.value().offset, bytes, extentBytes};
 }

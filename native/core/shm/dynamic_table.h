@@ -26,9 +26,10 @@
 //              to the capacity by its readers.
 //  record      refcount 0: free; 1: being destroyed, nobody can attach, its pages are being
 //              given back; 2 and more: one, and one for each mapping and the pin.
-//              Written under the mutex. list() reads without it: handle, the rest, handle again;
-//              the handle is set last, with a release, and taken away first, and never comes
-//              again, so what lies between two equal looks at it belongs together.
+//              Written under the mutex. list() reads without it: handle, the rest, handle again
+//              (acquires). The handle is taken away first, the rest is written with releases, the
+//              handle is set last, with a release, and never comes again: so whoever sees a number
+//              of the next segment sees another handle at his second look.
 //
 // A process that dies in here leaves the mutex locked, or a count too high. Both end with the
 // crash cycle that its death starts.

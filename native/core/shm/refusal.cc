@@ -17,7 +17,7 @@ constexpr Row kRows[] = {
     {Refusal::nameTooLong, ENAMETOOLONG, "the name of shared memory is too long: at most 63 bytes"},
     {Refusal::nameHasNul, EINVAL, "the name of shared memory contains a NUL byte"},
     {Refusal::sizeZero, EINVAL, "the size of shared memory must be nonzero"},
-    {Refusal::sizeTooLarge, EINVAL, "the size of shared memory is above its limit"},
+    {Refusal::sizeTooLarge, EINVAL, "the size of shared memory is below or above its limits"},
     {Refusal::entrySizeWrong, EINVAL, "entry size is wrong: the structure exists with another one"},
     {Refusal::outOfSpace, ENOMEM,
      "not enough shared memory for data structure: request it in the preload module's init()"},
