@@ -14,7 +14,7 @@ export class ThisProcess {
   readonly slot: number;
   readonly slotCount: number;
   readonly waits: Waits;
-  readonly uses = new Uses();
+  readonly uses: Uses;
   readonly locks: HeldLocks;
   readonly #table: Int32Array;
   readonly #lastActs = new Set<() => void>();
@@ -24,6 +24,7 @@ export class ThisProcess {
     this.slot = port.slot;
     this.slotCount = Math.floor(port.processTable.length / SLOT_WORDS);
     this.waits = new Waits(port);
+    this.uses = new Uses(() => this.waits.look());
     this.locks = new HeldLocks(port, this.waits, this.uses);
     this.#table = port.processTable;
   }
