@@ -251,8 +251,8 @@ function wholeLines(bytes: number): number {
 }
 
 const CACHE_LINE_BYTES = 64;
-/** 1 TiB (kMostStructBytes). */
-const RESERVE_MAX_BYTES = 2 ** 40;
+/** kMostStructBytes */
+const RESERVE_MAX_BYTES = 3 * 2 ** 30;
 
 function checkName(verb: string, name: unknown): void {
   const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0;

@@ -113,7 +113,9 @@ Napi::Value AttachmentObject::claimNamed(const Info& info) {
       attached->registry->claim(wanted->name, RegistryKind::segment, wanted->bytes);
   if (!made.ok()) return throwSharedError(env, made.error());
   NamedClaim& claim = made.value();
-  Napi::Object object = segmentObject(env, claim.view()).As<Napi::Object>();
+  Napi::Value shown = segmentObject(env, claim.view());
+  if (shown.IsUndefined()) return shown;
+  Napi::Object object = shown.As<Napi::Object>();
   object.Set("found", Napi::Boolean::New(env, claim.found()));
   if (!claim.found()) {
     auto kept = std::make_unique<NamedClaim>(std::move(claim));
