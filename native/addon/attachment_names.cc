@@ -2,6 +2,7 @@
 
 #include "addon/attachment.h"
 #include "addon/convert.h"
+#include "addon/inventory_object.h"
 #include "addon/shared_error.h"
 
 namespace bgworker {
@@ -29,18 +30,6 @@ Claim* readClaim(const Napi::CallbackInfo& info, const Numbered<Claim>& claims, 
   Claim* claim = claims.get(number);
   if (claim == nullptr) throwTypeError(info.Env(), "claim must be one that is under way");
   return claim;
-}
-
-const char* nameOf(RegistryKind kind) {
-  switch (kind) {
-    case RegistryKind::segment:
-      return "segment";
-    case RegistryKind::area:
-      return "area";
-    case RegistryKind::hash:
-      return "hash";
-  }
-  return "segment";
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/shm/shared_read.h"
+
 namespace bgworker {
 namespace {
 
@@ -86,6 +88,12 @@ void storeSharedName(char (&field)[kSharedNameBytes], std::string_view name) {
 
 std::string_view sharedName(const char (&field)[kSharedNameBytes]) {
   return {field, strnlen(field, kSharedNameBytes - 1)};
+}
+
+std::string copySharedName(const char (&field)[kSharedNameBytes]) {
+  char copy[kSharedNameBytes];
+  for (size_t index = 0; index < kSharedNameBytes; ++index) copy[index] = readOnce(field[index]);
+  return std::string(sharedName(copy));
 }
 
 }  // namespace bgworker
