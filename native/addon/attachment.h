@@ -99,6 +99,8 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
   Napi::Value bufferOf(Napi::Env env, const SegmentView& view);
   Napi::Value segmentObject(Napi::Env env, const SegmentView& view);
   Napi::Value segmentVerb(const Info& info, Status (DynamicSegments::*verb)(uint32_t));
+  Napi::Value leaveBarrier(const Info& info,
+                           bool (*verb)(ThisProcess&, SharedBarrier&, barrier::ArrivedIn));
   Hash* hashOf(const Info& info);
 
   template <typename T>

@@ -98,8 +98,9 @@ Result<SharedDirectoryEntry*> Directory::add(std::string_view name, size_t bytes
   const uint64_t space = section_.size() - kStructsOffset;
   if (taken > space || taken % kStructAlignment != 0) return refuse(Refusal::corrupt);
   const uint32_t index = entryCount();
+  if (index == kDirectoryCapacity) return refuse(Refusal::tooManyNames);
   // The first comparison keeps the rounding up in the second from wrapping.
-  if (index == kDirectoryCapacity || bytes > space || structSpace(bytes) > space - taken) {
+  if (bytes > space || structSpace(bytes) > space - taken) {
     return refuse(Refusal::outOfSpace);
   }
   SharedDirectoryEntry& entry = entries()[index];
