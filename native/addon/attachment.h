@@ -101,6 +101,8 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
   /** undefined, having thrown, likewise. */
   Napi::Value segmentObject(Napi::Env env, const SegmentView& view);
   Napi::Value segmentVerb(const Info& info, Status (DynamicSegments::*verb)(uint32_t));
+  Napi::Value leaveBarrier(const Info& info,
+                           bool (*verb)(ThisProcess&, SharedBarrier&, barrier::ArrivedIn));
   Hash* hashOf(const Info& info);
 
   template <typename T>

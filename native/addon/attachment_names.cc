@@ -14,7 +14,7 @@ struct NameAndSize {
 };
 
 std::optional<NameAndSize> readNameAndSize(const Napi::CallbackInfo& info) {
-  std::optional<std::string> name = readString(info[0], "name");
+  std::optional<std::string> name = readText(info[0], "name");
   if (!name.has_value()) return std::nullopt;
   std::optional<int64_t> bytes = readInteger(info[1], "bytes", 0, int64_t{1} << 52);
   if (!bytes.has_value()) return std::nullopt;

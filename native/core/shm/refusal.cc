@@ -41,7 +41,7 @@ constexpr Row kRows[] = {
     {Refusal::kindWrong, EINVAL, "the name is in use for shared memory of another kind"},
     {Refusal::segmentSizeWrong, EINVAL,
      "the requested size does not match the size of the existing segment"},
-    {Refusal::tooManyNames, ENOSPC, "too many names: as many as can be have been given"},
+    {Refusal::tooManyNames, ENOSPC, "too many names of shared memory"},
     {Refusal::heapFull, ENOMEM, "out of memory in the shared heap, or above its size limit"},
     {Refusal::badPointer, EFAULT, "this is no allocated address of the shared heap"},
     {Refusal::keyLength, EINVAL, "the key is empty, or longer than the table's maxKeyBytes"},
