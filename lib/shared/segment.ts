@@ -115,13 +115,17 @@ export class Segment implements Disposable {
     });
   }
 
-  /** A static one is made by who made the segment; everybody says the same number. */
+  /**
+   * A static one is made by who made the segment, before the others ask for it; everybody says the
+   * same number. A dynamic one is there from the beginning.
+   */
   barrier(options: BarrierOptions & Placement = {}): Barrier {
     const shape = `of ${options.participants ?? 0} participants`;
     return this.#face('barrier', options, shape, (name, buffer, byteOffset) => {
       const barrier = new Barrier(name, options);
       barrier.bind(this.#attached, buffer, byteOffset);
-      if (this.isCreator) barrier.initialise();
+      // What zero is needs nobody to make it, and others may have attached to it before.
+      if (this.isCreator && barrier.isStatic) barrier.initialise();
       else barrier.verify();
       return { face: barrier, unbind: () => barrier.unbind() };
     });

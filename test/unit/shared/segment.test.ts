@@ -120,6 +120,19 @@ describe('what was made of it', () => {
     }
   });
 
+  test('is a dynamic barrier from the beginning, whoever asks first', async () => {
+    const { mine, theirs } = segmentOfTwo();
+    const early = theirs.barrier();
+    early.attach();
+    // Its maker comes late, and finds it in use.
+    const late = mine.barrier();
+    expect(late.participants).toBe(1);
+    late.attach();
+    const waiting = early.arriveAndWait();
+    expect(late.arriveAndWaitSync()).toBe(true);
+    expect(await waiting).toBe(false);
+  });
+
   test('has one shape, but for structs, which may be unions', () => {
     const { mine, theirs } = segmentOfTwo();
     mine.barrier({ participants: 2 });
