@@ -111,7 +111,7 @@ export function declaredExec(modules: readonly string[]): string {
 }
 
 export function askedTooLate(verb: string): string {
-  return `${verb}: shared memory is asked for in init() of a preload module, before it returns`;
+  return `${verb}: the main shared memory is asked for in init() of a preload module, before it returns; a worker asks for more by worker.shmem, as far as init() has reserved room`;
 }
 
 export function leaveFailed(error: unknown): string {

@@ -10,6 +10,7 @@ import type { NodeChildren } from './fork/node-children.ts';
 import type { SharedMemory } from './fork/shared-memory.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
+import { isAttached } from './model/registration.ts';
 import type { ChildId, Pid } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
@@ -28,6 +29,8 @@ export class WorkerProcesses {
   readonly #options: WorkerProcessesOptions;
   /** Which slot a child belongs to, until it has ended. */
   readonly #slotOf = new Map<ChildId, SlotIndex>();
+  /** Those that have a switch in their slot; in another's, the start-up hooks may have theirs. */
+  readonly #attached = new Set<ChildId>();
 
   constructor(options: WorkerProcessesOptions) {
     this.#options = options;
@@ -39,6 +42,7 @@ export class WorkerProcesses {
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
     this.#slotOf.set(child, slot);
+    if (isAttached(registration)) this.#attached.add(child);
     const start: WorkerStart = { slot, registration, staticIndex, conninfo };
     const { body } = registration;
     if (body.kind === 'exec') this.#startProgram(launcher, child, start, body.argv);
@@ -76,11 +80,12 @@ export class WorkerProcesses {
   }
 
   ended(child: ChildId, end: ChildEnd): void {
+    const wasAttached = this.#attached.has(child);
     const slot = this.#forget(child);
     if (slot === undefined) return;
     const exit: Exit = {
       cause: causeOf(end),
-      cleanDetach: !this.#options.memory.takeDeadMan(slot),
+      cleanDetach: !(wasAttached && this.#options.memory.takeDeadMan(slot)),
       usage: end.kind === 'reaped' ? end.usage : null,
     };
     this.#options.post({ kind: 'exited', slot, child, exit });
@@ -107,6 +112,7 @@ export class WorkerProcesses {
   #forget(child: ChildId): SlotIndex | undefined {
     const slot = this.#slotOf.get(child);
     this.#slotOf.delete(child);
+    this.#attached.delete(child);
     this.#options.nodes.forget(child);
     return slot;
   }

@@ -68,6 +68,7 @@ export interface Attachment {
   // The registry: dynamic segments by name (GetNamedDSMSegment).
   /** Blocks while another process initialises it. */
   claimNamed(name: string, bytes: number): MappedSegment & { found: boolean; claim?: number };
+  /** What fails is yet to be abandoned. */
   publishNamed(claim: number): void;
   abandonNamed(claim: number): void;
   listNamed(): { name: string; kind: 'segment' | 'area' | 'hash'; bytes: number | null }[];
@@ -127,9 +128,10 @@ export interface Attachment {
   initBarrier(buffer: ArrayBuffer, byteOffset: number, participants: number): void;
   /** Dynamic barriers only, as the next three. Gives the phase. */
   attachBarrier(...barrier: Place): number;
-  detachBarrier(...barrier: Place): boolean;
-  arriveAndDetach(...barrier: Place): boolean;
-  arriveAndDetachExceptLast(...barrier: Place): boolean;
+  /** `arrivedIn`: the phase of an arrival whose end is not known; it is taken back. */
+  detachBarrier(...barrier: [...Place, arrivedIn?: number]): boolean;
+  arriveAndDetach(...barrier: [...Place, arrivedIn?: number]): boolean;
+  arriveAndDetachExceptLast(...barrier: [...Place, arrivedIn?: number]): boolean;
   barrierState(...barrier: Place): { phase: number; participants: number; isStatic: boolean };
   /** -1: released at once, and elected. -2: not arrived. Else the number of the wait. */
   beginArrival(...barrier: Place): number;

@@ -9,7 +9,7 @@ import { native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
 import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
-import { AttachedNames, type SharedNames } from '../shared/names.ts';
+import { AttachedNames, type SharedNames, type SharedRequests } from '../shared/names.ts';
 import type { WorkerStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
@@ -35,6 +35,7 @@ export class BackgroundWorker {
   readonly #start: WorkerStart;
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
+  readonly #requests: SharedRequests;
   readonly #createLog: () => Logger;
   #log: Logger | null = null;
   #shmem: SharedNames | null = null;
@@ -42,10 +43,16 @@ export class BackgroundWorker {
   #shutdown: AbortController | null = null;
   #hasConnected = false;
 
-  /** For the worker's wiring. */
-  constructor(start: WorkerStart, attached: Attached | null, createLog: () => Logger) {
+  /** For the worker's wiring. `requests`: what the preload modules asked for in shared memory. */
+  constructor(
+    start: WorkerStart,
+    attached: Attached | null,
+    requests: SharedRequests,
+    createLog: () => Logger,
+  ) {
     this.#start = start;
     this.#attached = attached;
+    this.#requests = requests;
     this.#createLog = createLog;
     this.#ownLatch =
       attached === null ? new PrivateLatch() : SharedLatch.ofProcess(attached.process);
@@ -73,7 +80,7 @@ export class BackgroundWorker {
    * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS, ERR_SHMEM_…
    */
   get shmem(): SharedNames {
-    this.#shmem ??= new AttachedNames(this.#memory('shmem'));
+    this.#shmem ??= new AttachedNames(this.#memory('shmem'), this.#requests);
     return this.#shmem;
   }
 
@@ -90,7 +97,7 @@ export class BackgroundWorker {
   /**
    * The latch of the process in another slot, to set it.
    *
-   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS; RangeError for what is no slot
+   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS, ERR_INVALID_OPTION for what is no slot
    */
   latchOf(slot: number): Pick<Latch, 'set' | 'isSet'> {
     return SharedLatch.ofProcess(this.#memory('latchOf()').process, slot);

@@ -63,6 +63,9 @@ export function initializeMemory(initialization: MemoryInitialization): void {
 
 async function runAll({ shared, hooks }: MemoryInitialization, attached: Attached): Promise<void> {
   shared.bind(attached);
-  const memory = { shmem: new AttachedNames(attached), dsm: new DynamicSharedMemory(attached) };
+  const memory = {
+    shmem: new AttachedNames(attached, shared),
+    dsm: new DynamicSharedMemory(attached),
+  };
   for (const hook of hooks) await hook(memory);
 }

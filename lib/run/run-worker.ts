@@ -77,7 +77,7 @@ function prepare({ start, memory, registry, log: options }: WorkerEnvironment): 
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
   if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
-  const worker = new BackgroundWorker(start, attached, log);
+  const worker = new BackgroundWorker(start, attached, registry.shared, log);
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
   // 4. The end of the postmaster.

@@ -23,8 +23,8 @@ export class Attached {
   }
 
   /**
-   * The exit path: waits end, segments detach with their callbacks, queues detach, locks are
-   * released. All of it is done; the first thing that went wrong is thrown then.
+   * The exit path: waits end, locks are released, segments detach with their callbacks, and the
+   * queues in them. All of it is done; the first thing that went wrong is thrown then.
    */
   leave(): void {
     try {

@@ -82,14 +82,14 @@ export class AttachmentPort implements AttachedPort {
   attachBarrier(barrier: Int32Array): number {
     return this.#attachment.attachBarrier(...placeOf(barrier));
   }
-  detachBarrier(barrier: Int32Array): boolean {
-    return this.#attachment.detachBarrier(...placeOf(barrier));
+  detachBarrier(barrier: Int32Array, arrivedIn?: number): boolean {
+    return this.#attachment.detachBarrier(...placeOf(barrier), arrivedIn);
   }
-  arriveAndDetach(barrier: Int32Array): boolean {
-    return this.#attachment.arriveAndDetach(...placeOf(barrier));
+  arriveAndDetach(barrier: Int32Array, arrivedIn?: number): boolean {
+    return this.#attachment.arriveAndDetach(...placeOf(barrier), arrivedIn);
   }
-  arriveAndDetachExceptLast(barrier: Int32Array): boolean {
-    return this.#attachment.arriveAndDetachExceptLast(...placeOf(barrier));
+  arriveAndDetachExceptLast(barrier: Int32Array, arrivedIn?: number): boolean {
+    return this.#attachment.arriveAndDetachExceptLast(...placeOf(barrier), arrivedIn);
   }
   barrierState(barrier: Int32Array): ReturnType<Attachment['barrierState']> {
     return this.#attachment.barrierState(...placeOf(barrier));

@@ -6,7 +6,8 @@
 // Static: made for n participants, who are attached from the beginning and stay so. Dynamic: made
 // for none; who comes attaches, learns the phase that the others are in, and detaches. A phase ends
 // when all who are attached have arrived. Nobody detaches for a process that has gone: it does so
-// itself, in a `finally`, or the others wait for ever.
+// itself, in a `finally`, or the others wait for ever. Whoever gave up his wait for the end of a
+// phase has arrived in it all the same, until he detaches: then his arrival goes with him.
 
 import { BgworkerError } from '../errors.ts';
 import type { Attached } from './attached.ts';
@@ -37,7 +38,8 @@ export class Barrier {
   #attached: Attached | null = null;
   #words: Int32Array | null = null;
   #takesPart: boolean;
-  /** The phase in which this process arrived last, and whose end it may not have seen yet. */
+  #isWaiting = false;
+  /** The phase for whose end this process has given up to wait. */
   #arrivedIn: number | null = null;
 
   constructor(name: string, { participants = 0 }: BarrierOptions = {}) {
@@ -56,6 +58,18 @@ export class Barrier {
   initialise(): void {
     const { port, words } = this.#bound();
     port.initBarrier(words, this.#participants);
+  }
+
+  /** By the wiring, after bind(), in a process that has found it. Throws if it is another one. */
+  verify(): void {
+    const { port, words } = this.#bound();
+    const { isStatic, participants } = port.barrierState(words);
+    const there = isStatic ? participants : 0;
+    if (there === this.#participants) return;
+    throw new BgworkerError(
+      'ERR_INVALID_OPTION',
+      messages.barrierIsOther(this.name, there, this.#participants),
+    );
   }
 
   /** By the wiring, in an attached process: `byteOffset` of the SharedBarrier. */
@@ -97,12 +111,16 @@ export class Barrier {
 
   /** Dynamic only (BarrierDetach). true: this was the last to leave. May release those who wait. */
   detach(): boolean {
-    return this.#leave('detach', ({ port, words }) => port.detachBarrier(words));
+    return this.#leave('detach', ({ port, words }, arrivedIn) =>
+      port.detachBarrier(words, arrivedIn),
+    );
   }
 
   /** Arrives without waiting, and leaves (BarrierArriveAndDetach). true: the last to leave. */
   arriveAndDetach(): boolean {
-    return this.#leave('arriveAndDetach', ({ port, words }) => port.arriveAndDetach(words));
+    return this.#leave('arriveAndDetach', ({ port, words }, arrivedIn) =>
+      port.arriveAndDetach(words, arrivedIn),
+    );
   }
 
   /**
@@ -110,8 +128,9 @@ export class Barrier {
    * is true (BarrierArriveAndDetachExceptLast).
    */
   arriveAndDetachExceptLast(): boolean {
-    const { port, words } = this.#dynamic('arriveAndDetachExceptLast');
-    const isLast = port.arriveAndDetachExceptLast(words);
+    const isLast = this.#leave('arriveAndDetachExceptLast', ({ port, words }, arrivedIn) =>
+      port.arriveAndDetachExceptLast(words, arrivedIn),
+    );
     this.#takesPart = isLast;
     return isLast;
   }
@@ -129,13 +148,15 @@ export class Barrier {
       return true;
     };
     const { phase } = port.barrierState(words);
+    this.#isWaiting = true;
     try {
       const end = await process.waits.until(isOver, { signal });
       if (end === 'postmasterDeath') this.#refuse(messages.postmasterDied);
       return arrival.isElected;
     } finally {
-      // After an abort it has arrived all the same, unless it found no place to wait in.
-      if (arrival.hasArrived) this.#arrivedIn = phase;
+      this.#isWaiting = false;
+      // Unless it found no place to wait in.
+      if (arrival.hasArrived && !arrival.hasEnded) this.#arrivedIn = phase;
       use.end();
     }
   }
@@ -148,22 +169,31 @@ export class Barrier {
     return arrived === 'elected';
   }
 
-  #leave(verb: string, act: (bound: Bound) => boolean): boolean {
-    const isLast = act(this.#dynamic(verb));
+  #leave(verb: string, act: (bound: Bound, arrivedIn: number | undefined) => boolean): boolean {
+    const bound = this.#dynamic(verb);
+    this.#requirePart();
+    const isLast = act(bound, this.#arrivedIn ?? undefined);
     this.#takesPart = false;
+    this.#arrivedIn = null;
     return isLast;
   }
 
   #dynamic(verb: string): Bound {
     const bound = this.#bound();
     if (this.isStatic) this.#refuse(messages.barrierIsStatic(this.name, verb));
-    return verb === 'attach' ? bound : this.#arriving();
+    return bound;
   }
 
-  /** Whoever arrives, or leaves, takes part and has not arrived in this phase. */
+  /** Whoever arrives, or leaves, takes part and does not wait. */
+  #requirePart(): void {
+    if (!this.#takesPart) this.#refuse(messages.barrierNotAttached(this.name));
+    if (this.#isWaiting) this.#refuse(messages.barrierWaiting(this.name));
+  }
+
+  /** Whoever arrives has not done so in this phase. */
   #arriving(): Bound {
     const bound = this.#bound();
-    if (!this.#takesPart) this.#refuse(messages.barrierNotAttached(this.name));
+    this.#requirePart();
     const { phase } = bound.port.barrierState(bound.words);
     if (this.#arrivedIn === phase) this.#refuse(messages.barrierArrivedTwice(this.name));
     this.#arrivedIn = null;
@@ -209,6 +239,10 @@ class Arrival {
     return this.#state === 'elected';
   }
 
+  get hasEnded(): boolean {
+    return this.#state !== 'waiting';
+  }
+
   get hasArrived(): boolean {
     return this.#wait !== NO_NODE;
   }
@@ -218,7 +252,7 @@ class Arrival {
     if (this.#wait >= 0) this.#state = this.#port.arrivalState(this.#wait);
     else this.#wait = this.#port.beginArrival(this.#words);
     if (this.#wait === RELEASED_ELECTED) this.#state = 'elected';
-    return this.#state !== 'waiting';
+    return this.hasEnded;
   }
 
   /** Waits no longer. */

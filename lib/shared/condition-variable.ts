@@ -98,10 +98,14 @@ export class ConditionVariable {
   /** The same, blocking this thread and its event loop. One at a time in a process. */
   waitSync(condition: () => boolean, { timeoutMs }: { readonly timeoutMs?: number } = {}): boolean {
     checkTimeout(timeoutMs);
-    const { port, words } = this.#bound();
+    const { port, words, process } = this.#bound();
     const until = timeoutMs === undefined ? null : performance.now() + timeoutMs;
+    const use = process.uses.begin(words.buffer, () => {
+      if (port.endSleep()) port.signalCondition(words);
+    });
     try {
       while (!condition()) {
+        use.check();
         const leftMs =
           until === null ? undefined : Math.max(0, Math.ceil(until - performance.now()));
         const end = port.sleepOnCondition(words, leftMs);
@@ -110,7 +114,7 @@ export class ConditionVariable {
       }
       return true;
     } finally {
-      if (port.endSleep()) this.signal();
+      use.end();
     }
   }
 

@@ -4,10 +4,13 @@
 // `worker.dsm`. What a process has attached is detached at its exit, the latest first. After a crash
 // cycle all of it is gone.
 
+import { BgworkerError } from '../errors.ts';
+import { invalidOption } from '../messages.ts';
 import type { MappedSegment } from '../native.ts';
 import type { Attached } from './attached.ts';
 import { HashTable, type HashTableOptions } from './hash-table.ts';
 import * as messages from './messages.ts';
+import { checkDynamicName } from './name-rules.ts';
 import { synchronously } from './names.ts';
 import { asked } from './refusal.ts';
 import { Segment } from './segment.ts';
@@ -37,13 +40,16 @@ export class DynamicSharedMemory {
   /** A new segment of zeroes. @throws BgworkerError ERR_SHMEM_TOO_MANY_SEGMENTS, ERR_SHMEM_… */
   create(bytes: number): Segment {
     const { attachment } = this.#attached;
-    const mapped = asked('dsm.create()', () => attachment.createSegment(wholeBytes(bytes)));
+    const subject = 'dsm.create()';
+    checkBytes(subject, bytes);
+    const mapped = asked(subject, () => attachment.createSegment(bytes));
     return this.#keep(mapped, { isCreator: true, isMappingPinned: false });
   }
 
   /** @throws BgworkerError ERR_SHMEM_SEGMENT_GONE, ERR_SHMEM_ALREADY_ATTACHED */
   attach(handle: number): Segment {
     const { attachment } = this.#attached;
+    checkHandle('dsm.attach()', handle);
     const mapped = asked(messages.segmentSubject(handle), () => attachment.attachSegment(handle));
     return this.#keep(mapped, { isCreator: false, isMappingPinned: false });
   }
@@ -56,6 +62,7 @@ export class DynamicSharedMemory {
   /** Also without being attached. @throws BgworkerError ERR_SHMEM_NOT_PINNED, ERR_SHMEM_UNKNOWN_SEGMENT */
   unpin(handle: number): void {
     const { attachment } = this.#attached;
+    checkHandle('dsm.unpin()', handle);
     asked(messages.segmentSubject(handle), () => attachment.unpinSegment(handle));
   }
 
@@ -67,7 +74,10 @@ export class DynamicSharedMemory {
   named(name: string, bytes: number, initialise?: (segment: Segment) => void): Segment {
     const { attachment } = this.#attached;
     const subject = messages.namedSegmentSubject(name);
-    const claimed = asked(subject, () => attachment.claimNamed(name, wholeBytes(bytes)));
+    checkDynamicName('dsm.named()', name);
+    checkBytes(subject, bytes);
+    checkInitialiser(subject, initialise);
+    const claimed = asked(subject, () => attachment.claimNamed(name, bytes));
     const known = this.#segments.get(claimed.handle);
     if (known !== undefined) return known;
     const segment = this.#keep(claimed, { isCreator: !claimed.found, isMappingPinned: true });
@@ -75,10 +85,16 @@ export class DynamicSharedMemory {
     if (claim === undefined) return segment;
     try {
       if (initialise !== undefined) synchronously(name, () => initialise(segment));
+    } catch (error) {
+      this.#discard(segment);
+      attachment.abandonNamed(claim);
+      throw error;
+    }
+    try {
       asked(subject, () => attachment.publishNamed(claim));
     } catch (error) {
-      segment.detach();
-      attachment.abandonNamed(claim);
+      // The claim has gone with the attempt.
+      this.#discard(segment);
       throw error;
     }
     return segment;
@@ -113,6 +129,15 @@ export class DynamicSharedMemory {
     return segment;
   }
 
+  /** A segment that did not come to be. What its callbacks say of that came second. */
+  #discard(segment: Segment): void {
+    try {
+      segment.detach();
+    } catch {
+      // What went wrong first is thrown by the caller.
+    }
+  }
+
   #detachAll(): void {
     const problems: unknown[] = [];
     for (const segment of [...this.#segments.values()].reverse()) {
@@ -126,8 +151,25 @@ export class DynamicSharedMemory {
   }
 }
 
-/** What the core refuses in words must first be a number that it can read. */
-function wholeBytes(bytes: number): number {
-  if (Number.isSafeInteger(bytes) && bytes >= 0) return bytes;
-  throw new RangeError(`bytes must be a whole number of bytes, got ${String(bytes)}`);
+// What the core refuses in words must first be something that it can read.
+
+function checkBytes(subject: string, bytes: unknown): void {
+  const isReadable =
+    Number.isInteger(bytes) && (bytes as number) >= 0 && (bytes as number) <= 2 ** 52;
+  if (!isReadable) refuse(subject, 'bytes', 'must be a whole number of bytes', bytes);
+}
+
+function checkHandle(verb: string, handle: unknown): void {
+  const isReadable =
+    Number.isInteger(handle) && (handle as number) > 0 && (handle as number) < 2 ** 32;
+  if (!isReadable) refuse(verb, 'handle', "must be some segment's .handle", handle);
+}
+
+function checkInitialiser(subject: string, initialise: unknown): void {
+  if (initialise === undefined || typeof initialise === 'function') return;
+  refuse(subject, 'initialise', 'must be a function', initialise);
+}
+
+function refuse(subject: string, path: string, rule: string, got: unknown): never {
+  throw new BgworkerError('ERR_INVALID_OPTION', invalidOption(subject, path, rule, got));
 }

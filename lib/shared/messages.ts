@@ -1,5 +1,6 @@
 // messages.ts: the sentences about shared memory. Each names the thing, the rule and the remedy.
 
+import type { RefusalCode } from '../errors.ts';
 import { quote } from '../messages.ts';
 
 export function notAttached(what: string): string {
@@ -30,6 +31,22 @@ export function sharedName(verb: string, limit: number, got: unknown): string {
   return `${verb}(): name must be a string of 1 to ${limit} bytes without a NUL, got ${quote(got)}`;
 }
 
+export function dynamicName(verb: string, got: unknown): string {
+  return `${verb}: name must be a string of 1 to 63 bytes without a NUL, got ${quote(got)}`;
+}
+
+export function reservedName(name: string, prefix: string): string {
+  return `struct(): name must not begin with "${prefix}", which the names of other things do, got ${quote(name)}`;
+}
+
+export function tooManyNames(what: string, limit: number): string {
+  return `${what}: the main area has ${limit} names at most; put what belongs together into one struct, and locks into a group (lwlocks)`;
+}
+
+export function roomExceeded(what: string, limit: number): string {
+  return `${what}: all that is asked for in the main area may have ${limit} bytes at most; put large things into dynamic segments`;
+}
+
 export function otherShape(what: string): string {
   return `${what} was asked for before, in another shape; everybody who asks says the same`;
 }
@@ -58,22 +75,72 @@ export function segmentDetached(handle: number): string {
   return `dynamic segment ${handle} is detached from this process; attach it again by its handle, if somebody still holds it`;
 }
 
+const crashCycle =
+  'somebody wrote over it, or died in it; leave with exit code 2, and the crash cycle makes all of it anew';
+
+/** What to do about what the C core refuses, whose own sentence names the rule. */
+export const remedies: Readonly<Record<RefusalCode, string>> = {
+  ERR_SHMEM_NAME_EMPTY: 'give it 1 to 63 bytes',
+  ERR_SHMEM_NAME_TOO_LONG: 'shorten it',
+  ERR_SHMEM_NAME_HAS_NUL: 'leave that out',
+  ERR_SHMEM_SIZE_ZERO: 'ask for one byte at least',
+  ERR_SHMEM_SIZE_TOO_LARGE: 'ask for less',
+  ERR_SHMEM_ENTRY_SIZE_WRONG: 'everybody asks for the same fields',
+  ERR_SHMEM_OUT_OF_SPACE: 'or reserve room for it there, by shmem.reserve()',
+  ERR_SHMEM_INITIALISED_ABOVE: 'an initialiser does not ask for what it initialises',
+  ERR_SHMEM_INITIALISATION_STUCK: 'an initialiser is short, for all others wait for it',
+  ERR_SHMEM_FOREIGN: crashCycle,
+  ERR_SHMEM_CORRUPT: crashCycle,
+  ERR_SHMEM_LOCK_STUCK: crashCycle,
+  ERR_SHMEM_TOO_MANY_SEGMENTS:
+    'detach or unpin some, put several things into one, or raise maxWorkerProcesses, on which the limit depends',
+  ERR_SHMEM_WINDOW_FULL: 'ask for less, or detach or unpin others',
+  ERR_SHMEM_SEGMENT_GONE: 'somebody must stay attached, or pin() it, until others have come',
+  ERR_SHMEM_ALREADY_ATTACHED: 'use what this process has of it (of a segment: dsm.find())',
+  ERR_SHMEM_NOT_ATTACHED: 'attach it first, and do not detach it while it is initialised',
+  ERR_SHMEM_ALREADY_PINNED: 'one pin is enough for all processes',
+  ERR_SHMEM_NOT_PINNED: 'pin() it before, once for each unpin()',
+  ERR_SHMEM_UNKNOWN_SEGMENT:
+    'nobody holds it any more, or ever did; dsm.list() has those that there are',
+  ERR_SHMEM_KIND_WRONG: 'choose another name',
+  ERR_SHMEM_SEGMENT_SIZE_WRONG: 'everybody asks for the same number of bytes',
+  ERR_SHMEM_TOO_MANY_NAMES:
+    'names stay until the next crash cycle; put several things under one, or raise maxWorkerProcesses, on which the limit depends',
+  ERR_SHMEM_HEAP_FULL: 'delete something, or open it everywhere with more `bytes`',
+  ERR_SHMEM_BAD_POINTER: crashCycle,
+  ERR_SHMEM_KEY_LENGTH:
+    'use a digest of it as the key, or open the table everywhere with a larger limit',
+  ERR_SHMEM_VALUE_LENGTH: 'split it, or open the table everywhere with a larger limit',
+  ERR_SHMEM_PARAMETERS_WRONG: 'everybody opens it with the same options',
+  ERR_SHMEM_BUSY: 'look things up before it, or after',
+  ERR_SHMEM_BAD_PLACE: 'use what lies in a segment only until that is detached',
+  ERR_SHMEM_LEFT: 'it is on its way out, and uses nothing in it any more',
+};
+
 // Latches.
 
-export function foreignLatch(owner: number): string {
+export function foreignLatch(what: string, owner: number): string {
   const whose = owner < 0 ? 'nobody' : `the process in slot ${owner}`;
-  return `a process waits on its own latches only, and this one belongs to ${whose}; own() it first, if it is free`;
+  return `only its owner waits on a latch, resets it or disowns it, and ${what} belongs to ${whose}; own() it first, if it is free`;
 }
 
-export function latchTaken(owner: number): string {
-  return `this latch is owned by the process in slot ${owner}, which must disown it first`;
+export function latchTaken(what: string, owner: number): string {
+  return `${what} is owned by the process in slot ${owner} already, which must disown() it first`;
+}
+
+export function noSuchSlot(slotCount: number, got: unknown): string {
+  return `a slot must be a whole number from 0 to ${slotCount - 1} (maxWorkerProcesses - 1), got ${quote(got)}; a worker has its own as worker.slot`;
+}
+
+export function timeoutRule(limit: number, got: unknown): string {
+  return `timeoutMs must be a number of milliseconds from 0 to ${limit}, got ${quote(got)}; leave it out to wait for ever`;
 }
 
 export const postmasterDied =
   'the postmaster is dead: nobody will answer this wait, and this process should leave';
 
 export const hasLeft =
-  'this process has left the shared memory in which that lies; nothing in it can be waited for';
+  'this process has left the shared memory in which that lies, so there is nothing to wait for any more; detach a segment, and leave, when the waits for what is in it are over';
 
 // Locks.
 
@@ -116,7 +183,17 @@ export function barrierAttachedTwice(name: string): string {
 }
 
 export function barrierArrivedTwice(name: string): string {
-  return `barrier "${name}": this process has arrived in this phase already, and the phase is not over`;
+  return `barrier "${name}": this process has arrived in this phase already, and gave up to wait for its end; the next arrival is for the next phase`;
+}
+
+export function barrierWaiting(name: string): string {
+  return `barrier "${name}": this process waits there already; await that, or abort it, before anything else`;
+}
+
+export function barrierIsOther(name: string, there: number, asked: number): string {
+  const of = (participants: number) =>
+    participants > 0 ? `static, of ${participants} participants` : 'dynamic';
+  return `barrier "${name}" is ${of(there)}, and was asked for as ${of(asked)}; everybody says the same, and whoever makes the memory makes the barrier first`;
 }
 
 // Message queues.

@@ -6,7 +6,8 @@
 // initialises it, and everybody else waits for that; so an initialiser is short and synchronous.
 //
 // In the directory, which knows one kind of name only, a struct has its own name and a lock of that
-// name has 'lwlock:NAME', so that a struct and the lock that guards it can be called the same.
+// name has 'lwlock:NAME', so that a struct and the lock that guards it can be called the same. No
+// struct's own name may begin like that.
 
 import { BgworkerError } from '../errors.ts';
 import type { Attached } from './attached.ts';
@@ -15,6 +16,7 @@ import { CONDITION_VARIABLE_BYTES, ConditionVariable } from './condition-variabl
 import type { StructLayout } from './layout.ts';
 import { Lwlock } from './lwlock.ts';
 import * as messages from './messages.ts';
+import { checkName, checkStructName } from './name-rules.ts';
 import { asked } from './refusal.ts';
 import { SharedStruct, type Struct } from './struct.ts';
 
@@ -37,8 +39,6 @@ export interface SharedNames {
   barrier(name: string, options?: BarrierOptions): Barrier;
 }
 
-/** The longest name, in bytes of UTF-8: the directory's 63 and the longest prefix. */
-export const SHARED_NAME_MAX_BYTES = 48;
 /** Of one lock in a group: a cache line. */
 const PADDED_LWLOCK_BYTES = 64;
 const LWLOCKS_MAX = 65_536;
@@ -58,6 +58,8 @@ interface Item {
   unbind(): void;
   /** After bind(), in the process that creates it. */
   initialise?(): void;
+  /** After bind(), in a process that finds it, as far as there is more to compare than bytes. */
+  verify?(): void;
 }
 
 /** Makes the things; what becomes of them is the business of who is asked. */
@@ -69,7 +71,7 @@ abstract class Names implements SharedNames {
     layout: Layout,
     initialise?: (fields: Struct<Layout>) => void,
   ): Struct<Layout> {
-    checkName('struct', name);
+    checkStructName(name);
     const struct = new SharedStruct(name, layout);
     return this.#add<Struct<Layout>>({
       key: name,
@@ -146,18 +148,24 @@ abstract class Names implements SharedNames {
       bind: (attached, buffer, byteOffset) => barrier.bind(attached, buffer, byteOffset),
       unbind: () => barrier.unbind(),
       initialise: () => barrier.initialise(),
+      verify: () => barrier.verify(),
     });
   }
 
-  protected get items(): Iterable<Item> {
-    return this.#items.values();
+  protected get items(): ReadonlyMap<string, Item> {
+    return this.#items;
+  }
+
+  /** What was asked for before somewhere else, and is bound in this process, too. */
+  protected knownBefore(_key: string): Item | undefined {
+    return undefined;
   }
 
   /** Is it open to new names, and what is to be done with one? Throws if it is not. */
   protected abstract admit(item: Item): void;
 
   #add<Face>(item: Item): Face {
-    const before = this.#items.get(item.key);
+    const before = this.#items.get(item.key) ?? this.knownBefore(item.key);
     if (before === undefined) {
       this.admit(item);
       this.#items.set(item.key, item);
@@ -184,43 +192,62 @@ export class SharedRequests extends Names {
   /** Room for what running processes ask for by name (RequestAddinShmemSpace). */
   reserve(bytes: number): void {
     this.#checkOpen('shmem.reserve()');
-    if (!Number.isInteger(bytes) || bytes < 1 || bytes > RESERVE_MAX_BYTES) {
-      const problem = messages.reservedBytes(RESERVE_MAX_BYTES, bytes);
+    if (!Number.isInteger(bytes) || bytes < 1 || bytes > ROOM_MAX_BYTES) {
+      const problem = messages.reservedBytes(ROOM_MAX_BYTES, bytes);
       throw new BgworkerError('ERR_INVALID_OPTION', problem);
     }
+    this.#requireRoom('shmem.reserve()', bytes);
     this.#reservedBytes += bytes;
   }
 
   /** What the main area needs for all of it. */
   get totalBytes(): number {
     let total = wholeLines(this.#reservedBytes);
-    for (const { bytes } of this.items) total += wholeLines(bytes);
+    for (const { bytes } of this.items.values()) total += wholeLines(bytes);
     return total;
   }
 
   /** Is there something to be initialised, whose failure is the failure of the start? */
   get needsStartup(): boolean {
-    for (const { initialise } of this.items) if (initialise !== undefined) return true;
+    for (const { initialise } of this.items.values()) if (initialise !== undefined) return true;
     return false;
   }
 
   /** In a process that has attached, before any of its own code. */
   bind(attached: Attached): void {
-    for (const item of this.items) claim(attached, item);
+    for (const item of this.items.values()) claim(attached, item);
   }
 
-  protected override admit(): void {
-    this.#checkOpen('shmem');
+  find(key: string): Item | undefined {
+    return this.items.get(key);
+  }
+
+  protected override admit({ what, bytes }: Item): void {
+    this.#checkOpen(what);
+    this.#requireRoom(what, bytes);
+    if (this.items.size < NAMES_MAX) return;
+    throw new BgworkerError('ERR_SHMEM_TOO_MANY_NAMES', messages.tooManyNames(what, NAMES_MAX));
+  }
+
+  #requireRoom(what: string, bytes: number): void {
+    if (this.totalBytes + wholeLines(bytes) <= ROOM_MAX_BYTES) return;
+    throw new BgworkerError('ERR_SHMEM_OUT_OF_SPACE', messages.roomExceeded(what, ROOM_MAX_BYTES));
   }
 }
 
-/** What a running process asks for. */
+/** What a running process asks for. What its preload modules asked for is the same thing here. */
 export class AttachedNames extends Names {
   readonly #attached: Attached;
+  readonly #requests: SharedRequests;
 
-  constructor(attached: Attached) {
+  constructor(attached: Attached, requests: SharedRequests) {
     super();
     this.#attached = attached;
+    this.#requests = requests;
+  }
+
+  protected override knownBefore(key: string): Item | undefined {
+    return this.#requests.find(key);
   }
 
   protected override admit(item: Item): void {
@@ -234,7 +261,7 @@ function claim(attached: Attached, item: Item): void {
   const { key, bytes } = item;
   const { offset, claim: number } = asked(item.what, () => attachment.claimStruct(key, bytes));
   item.bind(attached, attachment.fixed, offset);
-  if (number === undefined) return;
+  if (number === undefined) return item.verify?.();
   try {
     item.initialise?.();
     attachment.publishStruct(number);
@@ -245,23 +272,17 @@ function claim(attached: Attached, item: Item): void {
   }
 }
 
+/** kDirectoryCapacity */
+const NAMES_MAX = 256;
+
 /** As the directory counts it (Directory::structSpace). */
 function wholeLines(bytes: number): number {
   return Math.ceil(bytes / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
 }
 
 const CACHE_LINE_BYTES = 64;
-/** 1 TiB (kMostStructBytes). */
-const RESERVE_MAX_BYTES = 2 ** 40;
-
-function checkName(verb: string, name: unknown): void {
-  const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0;
-  if (bytes >= 1 && bytes <= SHARED_NAME_MAX_BYTES && !(name as string).includes('\0')) return;
-  throw new BgworkerError(
-    'ERR_INVALID_OPTION',
-    messages.sharedName(verb, SHARED_NAME_MAX_BYTES, name),
-  );
-}
+/** kMostStructBytes */
+const ROOM_MAX_BYTES = 3 * 2 ** 30;
 
 /** Others block until it is done: whoever awaits something here makes them block for long. */
 export function synchronously(name: string, initialise: () => unknown): void {

@@ -77,9 +77,10 @@ export interface ConditionPort {
 export interface BarrierPort {
   initBarrier(barrier: Int32Array, participants: number): void;
   attachBarrier(barrier: Int32Array): number;
-  detachBarrier(barrier: Int32Array): boolean;
-  arriveAndDetach(barrier: Int32Array): boolean;
-  arriveAndDetachExceptLast(barrier: Int32Array): boolean;
+  /** `arrivedIn`: the phase of an arrival whose end is not known; it is taken back. */
+  detachBarrier(barrier: Int32Array, arrivedIn?: number): boolean;
+  arriveAndDetach(barrier: Int32Array, arrivedIn?: number): boolean;
+  arriveAndDetachExceptLast(barrier: Int32Array, arrivedIn?: number): boolean;
   barrierState(barrier: Int32Array): { phase: number; participants: number; isStatic: boolean };
   /** RELEASED_ELECTED, NO_NODE (it has not arrived), or the number of a wait. */
   beginArrival(barrier: Int32Array): number;

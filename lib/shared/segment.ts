@@ -9,14 +9,16 @@
 // lock, a latch of nobody, a condition variable without waiters, a dynamic barrier.
 //
 // When it is detached, by detach(), by `using` or at the exit, its callbacks run first, the latest
-// first; the queues in it are detached among them. Then everything made of it throws when used.
+// first, with all of the memory still there; the queues in it are detached among them. Then
+// everything made of it throws when used.
 
 import { BgworkerError } from '../errors.ts';
+import { invalidOption } from '../messages.ts';
 import type { MappedSegment } from '../native.ts';
 import type { Attached } from './attached.ts';
 import { Barrier, type BarrierOptions } from './barrier.ts';
-import { ConditionVariable } from './condition-variable.ts';
-import { SharedLatch } from './latch.ts';
+import { ConditionVariable, placeWords } from './condition-variable.ts';
+import { LATCH_BYTES, SharedLatch } from './latch.ts';
 import type { StructLayout } from './layout.ts';
 import { Lwlock } from './lwlock.ts';
 import { MessageQueue, type MessageQueueOptions } from './message-queue.ts';
@@ -35,6 +37,14 @@ export interface SegmentQueueOptions extends MessageQueueOptions, Placement {
   readonly bytes?: number;
 }
 
+/** Something that was made of the memory. */
+interface Face {
+  readonly shape: string;
+  readonly face: unknown;
+  /** After the callbacks, while the memory is still there. */
+  unbind(): void;
+}
+
 export class Segment implements Disposable {
   /** Names it to other processes; never 0. */
   readonly handle: number;
@@ -45,9 +55,10 @@ export class Segment implements Disposable {
   readonly #attached: Attached;
   readonly #buffer: ArrayBuffer;
   readonly #onGone: () => void;
-  readonly #callbacks: (() => void)[] = [];
-  readonly #queues = new Map<number, { shape: string; queue: MessageQueue<unknown> }>();
-  #course: 'mapped' | 'detaching' | 'detached' = 'mapped';
+  readonly #callbacks: { readonly call: () => void }[] = [];
+  /** By kind and place: the same, asked for again, is the same thing. */
+  readonly #faces = new Map<string, Face>();
+  #isAttached = true;
   #isMappingPinned: boolean;
 
   /** For dynamic-shared-memory.ts; `onGone`: it is no longer mapped. */
@@ -75,43 +86,59 @@ export class Segment implements Disposable {
   }
 
   get isAttached(): boolean {
-    return this.#course === 'mapped';
+    return this.#isAttached;
   }
 
   struct<const Layout extends StructLayout>(layout: Layout, at: Placement = {}): Struct<Layout> {
-    const struct = new SharedStruct(this.#nameOf(at), layout);
-    struct.bind(this.#memory(), at.byteOffset ?? 0);
-    this.onDetach(() => struct.unbind());
-    return struct.fields;
+    const shape = JSON.stringify(layout);
+    // Two of them in one place, of different layouts, are what a union is in C.
+    return this.#face(`struct ${shape}`, at, shape, (name, buffer, byteOffset) => {
+      const struct = new SharedStruct(name, layout);
+      struct.bind(buffer, byteOffset);
+      return { face: struct.fields, unbind: () => struct.unbind() };
+    });
   }
 
   lwlock(at: Placement = {}): Lwlock {
-    const lock = new Lwlock(this.#nameOf(at));
-    lock.bind(this.#attached.process, this.#memory(), at.byteOffset ?? 0);
-    this.onDetach(() => lock.unbind());
-    return lock;
+    return this.#face('lock', at, '', (name, buffer, byteOffset) => {
+      const lock = new Lwlock(name);
+      lock.bind(this.#attached.process, buffer, byteOffset);
+      return { face: lock, unbind: () => lock.unbind() };
+    });
   }
 
   conditionVariable(at: Placement = {}): ConditionVariable {
-    const variable = new ConditionVariable(this.#nameOf(at));
-    variable.bind(this.#attached, this.#memory(), at.byteOffset ?? 0);
-    this.onDetach(() => variable.unbind());
-    return variable;
+    return this.#face('condition variable', at, '', (name, buffer, byteOffset) => {
+      const variable = new ConditionVariable(name);
+      variable.bind(this.#attached, buffer, byteOffset);
+      return { face: variable, unbind: () => variable.unbind() };
+    });
   }
 
-  /** A static one says the same number of participants everywhere. */
+  /**
+   * A static one is made by who made the segment, before the others ask for it; everybody says the
+   * same number. A dynamic one is there from the beginning.
+   */
   barrier(options: BarrierOptions & Placement = {}): Barrier {
-    const barrier = new Barrier(this.#nameOf(options), options);
-    barrier.bind(this.#attached, this.#memory(), options.byteOffset ?? 0);
-    if (this.isCreator) barrier.initialise();
-    this.onDetach(() => barrier.unbind());
-    return barrier;
+    const shape = `of ${options.participants ?? 0} participants`;
+    return this.#face('barrier', options, shape, (name, buffer, byteOffset) => {
+      const barrier = new Barrier(name, options);
+      barrier.bind(this.#attached, buffer, byteOffset);
+      // What zero is needs nobody to make it, and others may have attached to it before.
+      if (this.isCreator && barrier.isStatic) barrier.initialise();
+      else barrier.verify();
+      return { face: barrier, unbind: () => barrier.unbind() };
+    });
   }
 
   /** Of nobody at first: the process that waits on it owns it before. */
-  latch({ byteOffset = 0 }: Placement = {}): SharedLatch {
-    const words = new Int32Array(this.#memory(), byteOffset, 1);
-    return new SharedLatch(this.#attached.process, words, 0);
+  latch(at: Placement = {}): SharedLatch {
+    return this.#face('latch', at, '', (name, buffer, byteOffset) => {
+      const what = `latch "${name}"`;
+      const words = placeWords(what, buffer, byteOffset, LATCH_BYTES);
+      const latch = new SharedLatch(this.#attached.process, words, 0, what);
+      return { face: latch, unbind: () => latch.leave() };
+    });
   }
 
   /** Made by who made the segment, opened by the others; the same number of bytes everywhere. */
@@ -120,23 +147,17 @@ export class Segment implements Disposable {
   ): MessageQueue<Value>;
   messageQueue(options?: SegmentQueueOptions): MessageQueue;
   messageQueue(options: SegmentQueueOptions = {}): MessageQueue<never> {
-    const { byteOffset = 0, bytes = this.byteLength - byteOffset, ...rest } = options;
-    const buffer = this.#memory();
+    const { byteOffset: at = 0, bytes = this.byteLength - at, ...rest } = options;
     const shape = `${bytes} bytes of ${options.values === true ? 'values' : 'bytes'}`;
-    const before = this.#queues.get(byteOffset);
-    if (before !== undefined) {
-      if (before.shape === shape) return before.queue as MessageQueue<never>;
-      const what = `message queue of ${this.#nameOf(options)}`;
-      throw new BgworkerError('ERR_INVALID_OPTION', messages.otherShape(what));
-    }
-    const { process } = this.#attached;
-    const place = { buffer, byteOffset, bytes };
-    const inside = { ...rest, onLeave: (act: () => void) => this.onDetach(act) };
-    const queue: MessageQueue<unknown> = this.isCreator
-      ? MessageQueue.create(process, place, inside)
-      : MessageQueue.open(process, place, inside);
-    this.#queues.set(byteOffset, { shape, queue });
-    return queue as MessageQueue<never>;
+    return this.#face('message queue', options, shape, (_name, buffer, byteOffset) => {
+      const place = { buffer, byteOffset, bytes };
+      const inside = { ...rest, onLeave: (act: () => void) => this.onDetach(act) };
+      const { process } = this.#attached;
+      const queue: MessageQueue<unknown> = this.isCreator
+        ? MessageQueue.create(process, place, inside)
+        : MessageQueue.open(process, place, inside);
+      return { face: queue, unbind: () => queue.detach() };
+    });
   }
 
   /** It survives without anybody attached, until unpin() or the end of the postmaster. */
@@ -163,34 +184,66 @@ export class Segment implements Disposable {
    *  it. What it throws does not keep the others from being called. */
   onDetach(callback: () => void): () => void {
     this.#memory();
-    this.#callbacks.push(callback);
+    if (typeof callback !== 'function') {
+      const problem = invalidOption('onDetach()', 'callback', 'must be a function', callback);
+      throw new BgworkerError('ERR_INVALID_OPTION', problem);
+    }
+    const registered = { call: callback };
+    this.#callbacks.push(registered);
     return () => {
-      const at = this.#callbacks.lastIndexOf(callback);
+      const at = this.#callbacks.indexOf(registered);
       if (at >= 0) this.#callbacks.splice(at, 1);
     };
   }
 
   /** Idempotent. Throws the first thing that a callback threw, when all is done. */
   detach(): void {
-    if (this.#course !== 'mapped') return;
-    this.#course = 'detaching';
     const problems: unknown[] = [];
+    // Each is taken off before it is called: one that detaches, or exits, has the rest done.
     for (let next = this.#callbacks.pop(); next !== undefined; next = this.#callbacks.pop()) {
       try {
-        next();
+        next.call();
       } catch (error) {
         problems.push(error);
       }
     }
-    this.#course = 'detached';
-    this.#attached.process.leaveMemory(this.#buffer);
-    this.#attached.attachment.detachSegment(this.handle);
-    this.#onGone();
+    if (this.#isAttached) this.#unmap();
     if (problems.length > 0) throw problems[0];
   }
 
   [Symbol.dispose](): void {
     if (!this.#isMappingPinned) this.detach();
+  }
+
+  #unmap(): void {
+    this.#isAttached = false;
+    for (const { unbind } of this.#faces.values()) unbind();
+    const { process, attachment } = this.#attached;
+    process.leaveMemory(this.#buffer);
+    attachment.detachSegment(this.handle);
+    // Who waits on a latch in it sees only now that it has gone.
+    process.waits.look();
+    this.#onGone();
+  }
+
+  #face<T>(
+    kind: string,
+    { byteOffset = 0 }: Placement,
+    shape: string,
+    make: (name: string, buffer: ArrayBuffer, byteOffset: number) => Omit<Face, 'shape'>,
+  ): T {
+    const buffer = this.#memory();
+    const key = `${kind} at ${byteOffset}`;
+    const before = this.#faces.get(key);
+    if (before !== undefined) {
+      if (before.shape === shape) return before.face as T;
+      const what = `${kind} at ${byteOffset} of ${messages.segmentSubject(this.handle)}`;
+      throw new BgworkerError('ERR_INVALID_OPTION', messages.otherShape(what));
+    }
+    const name = `${messages.segmentSubject(this.handle)} at ${byteOffset}`;
+    const made = { shape, ...make(name, buffer, byteOffset) };
+    this.#faces.set(key, made);
+    return made.face as T;
   }
 
   #ask(verb: () => void): void {
@@ -199,13 +252,7 @@ export class Segment implements Disposable {
   }
 
   #memory(): ArrayBuffer {
-    if (this.#course === 'detached') {
-      throw new BgworkerError('ERR_WRONG_STATE', messages.segmentDetached(this.handle));
-    }
-    return this.#buffer;
-  }
-
-  #nameOf({ byteOffset = 0 }: Placement): string {
-    return `${messages.segmentSubject(this.handle)} at ${byteOffset}`;
+    if (this.#isAttached) return this.#buffer;
+    throw new BgworkerError('ERR_WRONG_STATE', messages.segmentDetached(this.handle));
   }
 }

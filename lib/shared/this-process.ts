@@ -14,7 +14,7 @@ export class ThisProcess {
   readonly slot: number;
   readonly slotCount: number;
   readonly waits: Waits;
-  readonly uses = new Uses();
+  readonly uses: Uses;
   readonly locks: HeldLocks;
   readonly #table: Int32Array;
   readonly #lastActs = new Set<() => void>();
@@ -24,6 +24,7 @@ export class ThisProcess {
     this.slot = port.slot;
     this.slotCount = Math.floor(port.processTable.length / SLOT_WORDS);
     this.waits = new Waits(port);
+    this.uses = new Uses(() => this.waits.look());
     this.locks = new HeldLocks(port, this.waits, this.uses);
     this.#table = port.processTable;
   }
@@ -59,11 +60,13 @@ export class ThisProcess {
     this.locks.releaseWithin(buffer);
   }
 
-  /** The exit path, before the memory is detached: waits end, queues detach, locks are released. All
-   *  of it is done; the first thing that went wrong is thrown then. */
+  /** The exit path, before the memory is detached: waits end, locks are released, what was registered
+   *  by onLeave() is done. All of it; the first thing that went wrong is thrown then. */
   leave(): void {
     this.waits.leave();
     this.uses.endAll();
+    // First: a callback may want one of them that whoever called exit() held.
+    this.locks.releaseAll();
     const problems: unknown[] = [];
     for (const act of [...this.#lastActs].reverse()) {
       try {

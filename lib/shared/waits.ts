@@ -9,7 +9,7 @@
 // A wait holds the event loop open: it is a reason to live.
 
 import { BgworkerError } from '../errors.ts';
-import { hasLeft } from './messages.ts';
+import { hasLeft, timeoutRule } from './messages.ts';
 import type { SharedPort } from './port.ts';
 
 export type WaitEnd = 'satisfied' | 'timeout' | 'postmasterDeath';
@@ -38,12 +38,11 @@ const WATCHING = 1;
 /** The longest that a timer takes (INT_MAX). */
 export const TIMEOUT_MAX_MS = 2_147_483_647;
 
-/** @throws RangeError naming the rule; undefined is for ever. */
+/** @throws BgworkerError ERR_INVALID_OPTION; undefined is for ever. */
 export function checkTimeout(timeoutMs: number | undefined): void {
-  if (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS)) return;
-  throw new RangeError(
-    `timeoutMs must be a number of milliseconds from 0 to ${TIMEOUT_MAX_MS}, got ${timeoutMs}`,
-  );
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS) return;
+  throw new BgworkerError('ERR_INVALID_OPTION', timeoutRule(TIMEOUT_MAX_MS, timeoutMs));
 }
 
 export class Waits {

@@ -77,8 +77,14 @@ AttachmentObject::AttachmentObject(const Napi::CallbackInfo& info)
     return;
   }
   attached->registry.emplace(std::move(registry.value()));
+  Napi::ArrayBuffer fixed = Napi::ArrayBuffer::New(env, area.fixed().data(), area.bytes());
+  if (env.IsExceptionPending()) {
+    attached->self.leave();
+    throwTooLarge(env);
+    return;
+  }
   area_ = Napi::Persistent(info[0].As<Napi::Object>());
-  fixed_ = Napi::Persistent(Napi::ArrayBuffer::New(env, area.fixed().data(), area.bytes()));
+  fixed_ = Napi::Persistent(fixed);
   attached_ = std::move(attached);
 }
 

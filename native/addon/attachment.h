@@ -95,10 +95,14 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
 
   /** Null, having thrown, once it has ended. */
   Attached* live(const Info& info);
-  /** The ArrayBuffer of a mapping, always the same one. */
+  /** The ArrayBuffer of a mapping, always the same one. Empty, having thrown, if there can be none of
+   *  its size; then the segment is detached. */
   Napi::Value bufferOf(Napi::Env env, const SegmentView& view);
+  /** undefined, having thrown, likewise. */
   Napi::Value segmentObject(Napi::Env env, const SegmentView& view);
   Napi::Value segmentVerb(const Info& info, Status (DynamicSegments::*verb)(uint32_t));
+  Napi::Value leaveBarrier(const Info& info,
+                           bool (*verb)(ThisProcess&, SharedBarrier&, barrier::ArrivedIn));
   Hash* hashOf(const Info& info);
 
   template <typename T>

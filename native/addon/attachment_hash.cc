@@ -38,7 +38,7 @@ Napi::Value AttachmentObject::openHash(const Info& info) {
   Napi::Env env = info.Env();
   Attached* attached = live(info);
   if (attached == nullptr) return env.Undefined();
-  std::optional<std::string> name = readString(info[0], "name");
+  std::optional<std::string> name = readText(info[0], "name");
   if (!name.has_value()) return env.Undefined();
   std::optional<int64_t> bytes = readInteger(info[1], "bytes", 0, int64_t{1} << 52);
   if (!bytes.has_value()) return env.Undefined();

@@ -49,6 +49,14 @@ const char* nameOf(barrier::Arrived arrived) {
   return "interrupted";
 }
 
+/** The third argument, undefined for none. false: it is neither, and that is thrown. */
+bool readPhase(const Napi::CallbackInfo& info, barrier::ArrivedIn& phase) {
+  if (info[2].IsUndefined()) return true;
+  std::optional<int64_t> read = readInteger(info[2], "arrivedIn", 0, UINT32_MAX);
+  if (read.has_value()) phase = static_cast<uint32_t>(*read);
+  return read.has_value();
+}
+
 }  // namespace
 
 Napi::Value AttachmentObject::beginCondition(const Info& info) {
@@ -125,23 +133,26 @@ Napi::Value AttachmentObject::attachBarrier(const Info& info) {
   return Napi::Number::New(info.Env(), barrier::attach(*shared));
 }
 
-Napi::Value AttachmentObject::detachBarrier(const Info& info) {
+Napi::Value AttachmentObject::leaveBarrier(const Info& info,
+                                           bool (*verb)(ThisProcess&, SharedBarrier&,
+                                                        barrier::ArrivedIn)) {
   auto* shared = placeOf<SharedBarrier>(info);
   if (shared == nullptr) return info.Env().Undefined();
-  return Napi::Boolean::New(info.Env(), barrier::detach(attached_->self, *shared));
+  barrier::ArrivedIn arrivedIn;
+  if (!readPhase(info, arrivedIn)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), verb(attached_->self, *shared, arrivedIn));
+}
+
+Napi::Value AttachmentObject::detachBarrier(const Info& info) {
+  return leaveBarrier(info, barrier::detach);
 }
 
 Napi::Value AttachmentObject::arriveAndDetach(const Info& info) {
-  auto* shared = placeOf<SharedBarrier>(info);
-  if (shared == nullptr) return info.Env().Undefined();
-  return Napi::Boolean::New(info.Env(), barrier::arriveAndDetach(attached_->self, *shared));
+  return leaveBarrier(info, barrier::arriveAndDetach);
 }
 
 Napi::Value AttachmentObject::arriveAndDetachExceptLast(const Info& info) {
-  auto* shared = placeOf<SharedBarrier>(info);
-  if (shared == nullptr) return info.Env().Undefined();
-  return Napi::Boolean::New(info.Env(),
-                            barrier::arriveAndDetachExceptLast(attached_->self, *shared));
+  return leaveBarrier(info, barrier::arriveAndDetachExceptLast);
 }
 
 Napi::Value AttachmentObject::barrierState(const Info& info) {

@@ -83,6 +83,12 @@ std::optional<std::span<const uint8_t>> readBytes(const Napi::Value& value, cons
   return std::span<const uint8_t>(array.Data(), array.ByteLength());
 }
 
+std::optional<std::string> readText(const Napi::Value& value, const char* name) {
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  throwTypeError(value.Env(), (std::string(name) + " must be a string").c_str());
+  return std::nullopt;
+}
+
 std::optional<std::string> readString(const Napi::Value& value, const char* name) {
   if (value.IsString()) {
     std::string text = value.As<Napi::String>().Utf8Value();

@@ -29,6 +29,8 @@ std::optional<int64_t> readInteger(const Napi::Value& value, const char* name, i
                                    int64_t most);
 std::optional<int> readDescriptor(const Napi::Value& value, const char* name);
 std::optional<std::span<const uint8_t>> readBytes(const Napi::Value& value, const char* name);
+/** Any string: a NUL in it is the callee's business. */
+std::optional<std::string> readText(const Napi::Value& value, const char* name);
 /** A string without a NUL in it, which C could not carry. */
 std::optional<std::string> readString(const Napi::Value& value, const char* name);
 std::optional<std::vector<int>> readDescriptors(const Napi::Value& value, const char* name);

@@ -94,7 +94,7 @@ TEST("space ends exactly where it was asked for, and so do entries") {
   for (uint32_t index = 0; index < kDirectoryCapacity; ++index) {
     must(directory.claim(nameOf(static_cast<int>(index)), 8)).publish();
   }
-  CHECK_REFUSED(directory.claim("one too many", 8), outOfSpace);
+  CHECK_REFUSED(directory.claim("one too many", 8), tooManyNames);
   CHECK(must(directory.claim(nameOf(17), 8)).found());
 }
 

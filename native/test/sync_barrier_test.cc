@@ -139,6 +139,32 @@ TEST("alone: each verb does to the phase what PostgreSQL's does") {
   self.leave();
 }
 
+TEST("who gave up to wait and leaves takes the arrival along, unless the phase is over") {
+  Stage stage(1, sizeof(Shared));
+  ThisProcess self(stage.table(), stage.bells(), 0);
+  SharedBarrier& it = stage.shared<Shared>().barrier;
+  using Verb = bool (*)(ThisProcess&, SharedBarrier&, barrier::ArrivedIn);
+  for (Verb leave : {Verb{barrier::detach}, Verb{barrier::arriveAndDetach},
+                     Verb{barrier::arriveAndDetachExceptLast}}) {
+    const uint32_t phase = barrier::attach(it);
+    barrier::attach(it);
+    {
+      barrier::Arrival givenUp(self);
+      CHECK(givenUp.begin(it) == barrier::Arrival::Begun::waiting);
+    }
+    CHECK(!leave(self, it, phase));
+    CHECK_EQUAL(it.arrived.load(), 0U);
+    CHECK_EQUAL(barrier::phase(it), phase);
+    // The other one has not arrived yet, and ends the phase when it does.
+    CHECK(barrier::arriveAndWait(self, it, {}) == Arrived::elected);
+    barrier::attach(it);
+    CHECK(!leave(self, it, phase));
+    CHECK_EQUAL(barrier::phase(it), phase + 1);
+    CHECK(barrier::detach(self, it));
+  }
+  self.leave();
+}
+
 TEST("misuse of a barrier stops the worker") {
   auto stops = [](uint32_t participants, void (*act)(ThisProcess&, SharedBarrier&)) {
     Stage stage(1, sizeof(Shared));
@@ -149,6 +175,10 @@ TEST("misuse of a barrier stops the worker") {
   };
   auto detach = [](ThisProcess& self, SharedBarrier& it) { (void)barrier::detach(self, it); };
   stops(0, detach);
+  stops(0, [](ThisProcess& self, SharedBarrier& it) {
+    barrier::attach(it);
+    (void)barrier::detach(self, it, 0);  // it has not arrived
+  });
   stops(0, [](ThisProcess& self, SharedBarrier& it) { barrier::arriveAndWait(self, it, {}); });
   stops(2, [](ThisProcess&, SharedBarrier& it) { barrier::attach(it); });
   stops(2, detach);

@@ -12,38 +12,55 @@ import {
   startPostmaster,
 } from '../harness/postmaster.ts';
 
-/** A preload module with one structure, one hook, and workers that say what they see of it. */
+/** A preload module with one struct, one hook, and workers that say what they see of it. */
 const MODULE = `
 import { readFileSync, writeSync } from 'node:fs';
 const say = (name, text, value) =>
   writeSync(1, JSON.stringify({ kind: 'say', name, pid: process.pid, text, value }) + '\\n');
 const addressOf = () =>
   /^([0-9a-f]+)-.*bgworker main area/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[1] ?? null;
+const codeOf = (act) => { try { return String(act()); } catch (error) { return error.code ?? error.name; } };
+
+/** Of the first who asks for it, whoever that is. */
+const claim = (shmem, name) => {
+  let found = true;
+  const fields = shmem.struct('late', { of: { bytes: 60 } }, (late) => {
+    found = false;
+    late.of.write(Buffer.from(name));
+  });
+  return { found, by: Buffer.from(fields.of.read()).toString().replaceAll('\\0', '') };
+};
 
 export function init(server) {
-  server.shmem.request('counter', 100);
-  server.shmem.onStartup(async (memory) => {
-    const { offset, found, claim } = memory.claimStruct('counter', 100);
-    const words = new Int32Array(memory.fixed, offset, 25);
-    say('hook', 'ran', { found, content: Math.max(...words) });
+  const counter = server.shmem.struct('counter', { count: 'u32', rest: { bytes: 96 } });
+  server.shmem.reserve(64);
+  server.shmem.onStartup(async ({ shmem, dsm }) => {
+    const content = counter.count.load() + Math.max(...counter.rest.read());
+    say('hook', 'ran', { ...claim(shmem, 'hook'), content, segments: dsm.list().length });
     await new Promise((resolve) => setTimeout(resolve, 5));
-    words[0] = 7;
-    memory.publishStruct(claim);
+    counter.count.store(7);
+    counter.rest.write(Buffer.from([1]), 95);
+    dsm.named('kept', 4096, (segment) => segment.struct({ n: 'u32' }).n.store(1));
   });
   const flags = ['SHMEM_ACCESS'];
   const shared = async (worker) => {
-    const memory = worker.attachment;
-    const { offset, found } = memory.claimStruct('counter', 100);
-    const count = Atomics.add(new Int32Array(memory.fixed, offset, 25), 0, 1);
-    const segment = memory.createSegment(5000);
+    const count = counter.count.add(1);
+    const segment = worker.dsm.create(5000);
+    const isZero = new Uint8Array(segment.buffer).every((byte) => byte === 0);
     new Uint8Array(segment.buffer).fill(1, 0, 4096);
-    const lock = memory.tryLock(segment.buffer, 4096, 'exclusive') ? 'free' : 'held';
-    say(worker.name, 'sees', { address: addressOf(), found, atLeast7: count >= 7, lock });
+    const lock = segment.lwlock({ byteOffset: 4096 }).tryAcquire('exclusive') ? 'free' : 'held';
+    const kept = worker.dsm.named('kept', 4096).struct({ n: 'u32' }).n.load();
+    const { found, by } = claim(worker.shmem, worker.name);
+    say(worker.name, 'sees', { address: addressOf(), found, by, atLeast7: count >= 7, isZero, lock, kept });
     setInterval(() => {}, 1 << 30);
     await new Promise(() => {});
   };
   const apart = async (worker) => {
-    say(worker.name, 'sees', { address: addressOf(), attachment: worker.attachment });
+    const refusals = [
+      codeOf(() => worker.shmem), codeOf(() => worker.dsm), codeOf(() => worker.latchOf(0)),
+      codeOf(() => counter.count.load()),
+    ];
+    say(worker.name, 'sees', { address: addressOf(), refusals });
     setInterval(() => {}, 1 << 30);
     await new Promise(() => {});
   };
@@ -58,6 +75,10 @@ export function init(server) {
   }
 }
 `;
+
+/** What the hook finds, at the start and after a crash, and an attached worker after it. */
+const FRESH = { found: false, by: 'hook', content: 0, segments: 0 };
+const READY = { found: true, by: 'hook', atLeast7: true, isZero: true, lock: 'free', kept: 1 };
 
 /** Reads a byte at the address that the area has in the launcher, and so in all of its forks. */
 const PEEK = `
@@ -80,7 +101,7 @@ int peek(const struct bgworker_api* api, struct bgworker_context* context) {
 `;
 
 async function seenBy(postmaster: PostmasterProgram, names: readonly string[], after = 0) {
-  const seen: { address: string | null; atLeast7?: boolean; found?: boolean; lock?: string }[] = [];
+  const seen: { readonly address: string | null; readonly refusals?: readonly string[] }[] = [];
   for (const name of names) {
     const { value } = await postmaster.heard(name, 'sees', { after });
     seen.push(value as (typeof seen)[number]);
@@ -91,9 +112,9 @@ async function seenBy(postmaster: PostmasterProgram, names: readonly string[], a
 test('the hooks run at the start, and again with zeroed memory after a crash', async () => {
   const postmaster = await startPostmaster({ preload: [moduleFile(MODULE)] });
   const first = await postmaster.heard('hook', 'ran');
-  expect(first.value).toEqual({ found: false, content: 0 });
+  expect(first.value).toEqual(FRESH);
   for (const seen of await seenBy(postmaster, ['one', 'two', 'fresh'])) {
-    expect(seen).toMatchObject({ found: true, atLeast7: true, lock: 'free' });
+    expect(seen).toMatchObject(READY);
   }
   await seenBy(postmaster, ['apart']);
   const apart = postmaster.pidOf('apart');
@@ -101,9 +122,9 @@ test('the hooks run at the start, and again with zeroed memory after a crash', a
   const after = postmaster.mark();
   process.kill(postmaster.pidOf('one'), 'SIGKILL');
   const again = await postmaster.heard('hook', 'ran', { after });
-  expect(again.value).toEqual({ found: false, content: 0 });
+  expect(again.value).toEqual(FRESH);
   for (const seen of await seenBy(postmaster, ['one', 'two', 'fresh'], after)) {
-    expect(seen).toMatchObject({ found: true, atLeast7: true, lock: 'free' });
+    expect(seen).toMatchObject(READY);
   }
   expect(postmaster.pidOf('apart')).toBe(apart);
   expect(isGone(apart)).toBe(false);
@@ -117,7 +138,7 @@ test('the death of the launcher is a crash cycle of memory, too', async () => {
   const after = postmaster.mark();
   process.kill(postmaster.launcherPid, 'SIGKILL');
   const again = await postmaster.heard('hook', 'ran', { after });
-  expect(again.value).toEqual({ found: false, content: 0 });
+  expect(again.value).toEqual(FRESH);
   await seenBy(postmaster, names, after);
   expect(postmaster.all('crash')).toHaveLength(1);
   await postmaster.stop();
@@ -133,7 +154,7 @@ test('who is attached has it at one address, who is not faults there, alone', as
   expect(one?.address).toMatch(/^[0-9a-f]+$/);
   expect(two?.address).toBe(one?.address);
   const [apart] = await seenBy(postmaster, ['apart']);
-  expect(apart).toEqual({ address: null, attachment: null });
+  expect(apart).toEqual({ address: null, refusals: Array(4).fill('ERR_WRONG_STATE') });
   const exit = await postmaster.exitOf('peek');
   expect(exit.how).toBe('SIGSEGV');
   await postmaster.logged(/peeking/);
@@ -186,101 +207,6 @@ test.each([
   expect(refusal.code).toBe('ERR_SHARED_MEMORY');
   expect(refusal.message).toContain('no room for turtles');
   await program.logged(/no room for turtles/);
-});
-
-/** One worker that tries every kind of verb, and says what came of each. */
-const KIT = `
-import { writeSync } from 'node:fs';
-const say = (name, text, value) =>
-  writeSync(1, JSON.stringify({ kind: 'say', name, pid: process.pid, text, value }) + '\\n');
-const codeOf = (act) => { try { return String(act()); } catch (error) { return error.code ?? error.name; } };
-export function init(server) {
-  const main = async (worker) => {
-    const m = worker.attachment;
-    const { handle, buffer } = m.createSegment(8192);
-    const hash = m.openHash('table', 1 << 20, 32, 64);
-    const key = Buffer.from('key');
-    const place = [buffer, 64];
-    m.initBarrier(buffer, 128, 1);
-    const condition = m.beginCondition(buffer, 256);
-    m.signalCondition(buffer, 256);
-    const named = m.claimNamed('cache', 4096);
-    m.publishNamed(named.claim);
-    m.wake(worker.slot);
-    const value = {
-      same: m.findSegment(handle).buffer === buffer,
-      twice: codeOf(() => m.attachSegment(handle)),
-      unknown: codeOf(() => m.attachSegment(2)),
-      unpin: codeOf(() => m.unpinSegment(handle)),
-      empty: codeOf(() => m.claimStruct('', 8)),
-      noRoom: codeOf(() => m.claimStruct('large', 1 << 30)),
-      insert: m.hashInsert(hash, key, Buffer.from('a'), false),
-      replace: m.hashInsert(hash, key, Buffer.from('bc'), true),
-      find: m.hashFind(hash, key).toString(),
-      longKey: codeOf(() => m.hashFind(hash, Buffer.alloc(33))),
-      scan: m.hashScan(hash).map((pair) => pair.map(String)),
-      delete: m.hashDelete(hash, key),
-      lost: m.hashFind(hash, key),
-      lock: [m.tryLock(...place, 'exclusive'), m.tryLock(...place, 'shared')],
-      wait: m.isGranted(m.beginLock(...place, 'shared')),
-      released: m.releaseLock(...place, 'exclusive') === undefined && m.isGranted(0),
-      woken: [m.takeWake(condition), m.takeWake(condition), m.cancelCondition(condition)],
-      sleep: m.sleepOnCondition(buffer, 512, 1) && m.sleepOnCondition(buffer, 512, 1),
-      barrier: [m.beginArrival(buffer, 128), m.barrierState(buffer, 128).phase, m.arriveAndWait(buffer, 128)],
-      unaligned: codeOf(() => m.tryLock(buffer, 65, 'shared')),
-      outside: codeOf(() => m.tryLock(buffer, 8188, 'shared')),
-      foreign: codeOf(() => m.tryLock(new ArrayBuffer(64), 0, 'shared')),
-      foundAgain: m.claimNamed('cache', 4096).found,
-      otherSize: codeOf(() => m.claimNamed('cache', 8192)),
-      names: m.listNamed().map(({ name, kind }) => name + ':' + kind),
-      segments: m.listSegments().length,
-    };
-    m.releaseLock(...place, 'shared');
-    m.detachSegment(handle);
-    value.detached = [buffer.byteLength, codeOf(() => m.tryLock(buffer, 64, 'shared'))];
-    const fixed = m.fixed.byteLength > 0;
-    say(worker.name, 'tried', { ...value, fixed });
-  };
-  server.registerBackgroundWorker({ name: 'kit', flags: ['SHMEM_ACCESS'], main });
-}
-`;
-
-test('every kind of verb does what it says, and refuses what it should', async () => {
-  const postmaster = await startPostmaster({ preload: [moduleFile(KIT)] });
-  const { value } = await postmaster.heard('kit', 'tried');
-  expect(value).toEqual({
-    same: true,
-    twice: 'ERR_SHMEM_ALREADY_ATTACHED',
-    unknown: 'ERR_SHMEM_SEGMENT_GONE',
-    unpin: 'ERR_SHMEM_NOT_PINNED',
-    empty: 'ERR_SHMEM_NAME_EMPTY',
-    noRoom: 'ERR_SHMEM_OUT_OF_SPACE',
-    insert: true,
-    replace: false,
-    find: 'bc',
-    longKey: 'ERR_SHMEM_KEY_LENGTH',
-    scan: [['key', 'bc']],
-    delete: true,
-    lost: null,
-    lock: [true, false],
-    wait: false,
-    released: true,
-    woken: [true, false, false],
-    sleep: 'timedOut',
-    barrier: [-1, 1, 'elected'],
-    unaligned: 'ERR_SHMEM_BAD_PLACE',
-    outside: 'ERR_SHMEM_BAD_PLACE',
-    foreign: 'ERR_SHMEM_BAD_PLACE',
-    foundAgain: true,
-    otherSize: 'ERR_SHMEM_SEGMENT_SIZE_WRONG',
-    names: ['table:hash', 'cache:segment'],
-    segments: 3,
-    detached: [0, 'ERR_SHMEM_BAD_PLACE'],
-    fixed: true,
-  });
-  // It slept on a condition variable when it left: the exit path ends that, and the exit is clean.
-  expect(await postmaster.exitOf('kit')).toMatchObject({ how: 'code 0', cleanDetach: true });
-  await postmaster.stop();
 });
 
 test('a stop does not wait for a hook that hangs', async () => {

@@ -34,6 +34,13 @@ Result<DynamicSegments> DynamicSegments::attach(int descriptor, std::span<std::b
   return DynamicSegments(descriptor, table.value(), layout.window);
 }
 
+std::vector<SegmentRecord> DynamicSegments::listOf(std::span<std::byte> fixed,
+                                                   const AreaLayout& layout) {
+  return SegmentTable::formatted(fixed.subspan(layout.table.offset, layout.table.bytes),
+                                 shapeOf(layout))
+      .list();
+}
+
 DynamicSegments::DynamicSegments(DynamicSegments&& other) noexcept
     : descriptor_(other.descriptor_),
       table_(other.table_),

@@ -73,8 +73,9 @@ class DynamicSegments {
   /** Forgets all callbacks, and that the mappings were counted: detaching now only unmaps. */
   void reset();
 
-  /** Lock-free: anybody, the supervisor too. */
   std::vector<SegmentRecord> list() const { return table_.list(); }
+  /** Lock-free, for the supervisor, who has formatted it and is not attached. */
+  static std::vector<SegmentRecord> listOf(std::span<std::byte> fixed, const AreaLayout& layout);
   size_t attachedCount() const { return mappings_.size(); }
 
  private:

@@ -14,13 +14,21 @@ void nextPhase(SharedBarrier& barrier) {
   set(barrier.phase, get(barrier.phase) + 1);
 }
 
-bool leave(ThisProcess& self, SharedBarrier& barrier, bool arrive) {
+/** Under the lock: one participant less, and its arrival, if it has arrived in this phase. */
+void removeOne(SharedBarrier& barrier, ArrivedIn arrivedIn) {
+  PM_ASSERT(get(barrier.participants) > 0, "who detaches from a barrier is attached");
+  set(barrier.participants, get(barrier.participants) - 1);
+  if (arrivedIn != get(barrier.phase)) return;
+  PM_ASSERT(get(barrier.arrived) > 0, "who takes its arrival back has arrived");
+  set(barrier.arrived, get(barrier.arrived) - 1);
+}
+
+bool leave(ThisProcess& self, SharedBarrier& barrier, bool arrive, ArrivedIn arrivedIn) {
   PM_ASSERT(get(barrier.isStatic) == 0, "nobody detaches from a static barrier");
   bool release, last;
   {
     SpinGuard guard(barrier.lock);
-    PM_ASSERT(get(barrier.participants) > 0, "who detaches from a barrier is attached");
-    set(barrier.participants, get(barrier.participants) - 1);
+    removeOne(barrier, arrivedIn);
     last = get(barrier.participants) == 0;
     release = (arrive || !last) && get(barrier.arrived) == get(barrier.participants);
     if (release) nextPhase(barrier);
@@ -46,26 +54,26 @@ uint32_t attach(SharedBarrier& barrier) {
   return get(barrier.phase);
 }
 
-bool detach(ThisProcess& self, SharedBarrier& barrier) { return leave(self, barrier, false); }
-
-bool arriveAndDetach(ThisProcess& self, SharedBarrier& barrier) {
-  return leave(self, barrier, true);
+bool detach(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn) {
+  return leave(self, barrier, false, arrivedIn);
 }
 
-bool arriveAndDetachExceptLast(ThisProcess& self, SharedBarrier& barrier) {
+bool arriveAndDetach(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn) {
+  return leave(self, barrier, true, arrivedIn);
+}
+
+bool arriveAndDetachExceptLast(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn) {
   PM_ASSERT(get(barrier.isStatic) == 0, "nobody detaches from a static barrier");
   bool release = false;
   {
     SpinGuard guard(barrier.lock);
-    uint32_t count = get(barrier.participants);
-    PM_ASSERT(count > 0, "who detaches from a barrier is attached");
-    if (count == 1) {
+    if (get(barrier.participants) == 1) {
       nextPhase(barrier);
       return true;
     }
-    set(barrier.participants, count - 1);
+    removeOne(barrier, arrivedIn);
     // PostgreSQL leaves those who wait alone, as nobody may; here it is an arrival like others.
-    release = get(barrier.arrived) == count - 1;
+    release = get(barrier.arrived) == get(barrier.participants);
     if (release) nextPhase(barrier);
   }
   if (release) broadcast(self, barrier.advanced);

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "core/sync/condition_variable.h"
 
@@ -40,12 +41,16 @@ void init(SharedBarrier& barrier, uint32_t participants);
 
 /** Dynamic only (as are the detaching verbs). Returns the current phase. */
 uint32_t attach(SharedBarrier& barrier);
+
+/** In which phase the caller has arrived, if it gave up its wait and knows no more: should that
+ *  phase not be over, its arrival goes with it. */
+using ArrivedIn = std::optional<uint32_t>;
 /** true: the last to leave. May release those who wait; alone, it does not end the phase. */
-bool detach(ThisProcess& self, SharedBarrier& barrier);
+bool detach(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn = {});
 /** Arrives and does not wait. true: the last to leave. Alone, it ends the phase. */
-bool arriveAndDetach(ThisProcess& self, SharedBarrier& barrier);
+bool arriveAndDetach(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn = {});
 /** Detaches all but the last participant, for whom it returns true, and begins the next phase. */
-bool arriveAndDetachExceptLast(ThisProcess& self, SharedBarrier& barrier);
+bool arriveAndDetachExceptLast(ThisProcess& self, SharedBarrier& barrier, ArrivedIn arrivedIn = {});
 
 uint32_t phase(const SharedBarrier& barrier);
 uint32_t participants(const SharedBarrier& barrier);

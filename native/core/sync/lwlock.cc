@@ -11,6 +11,12 @@ bool conflicts(uint32_t state, Mode mode) {
 
 uint32_t holding(Mode mode) { return mode == Mode::shared ? 1 : kExclusive; }
 
+/** One process may hold it shared more than once, so this can happen; nobody is to have it then. */
+void checkRoom(uint32_t state, Mode mode, uint32_t added) {
+  PM_ASSERT(mode == Mode::exclusive || added <= kSharedMask - (state & kSharedMask),
+            "a lock is shared by 262143 holders at most");
+}
+
 Mode modeOf(const WaitNode& node) {
   return static_cast<Mode>(node.mode.load(std::memory_order_relaxed));
 }
@@ -20,6 +26,7 @@ bool take(SharedLwlock& lock, Mode mode, uint32_t added, uint32_t cleared) {
   uint32_t state = lock.state.load(std::memory_order_relaxed);
   do {
     if (conflicts(state, mode)) return false;
+    checkRoom(state, mode, added);
     // Acquire: pairs with the release in release() and in its JavaScript twin.
   } while (!lock.state.compare_exchange_weak(state, (state & ~cleared) + added,
                                              std::memory_order_acquire, std::memory_order_relaxed));
@@ -184,8 +191,7 @@ bool tryAcquire(SharedLwlock& lock, Mode mode) {
   do {
     bool waiters = (state & kHasWaiters) != 0;
     if (conflicts(state, mode) || (waiters && (state & kHandoff) != 0)) return false;
-    PM_ASSERT(mode == Mode::exclusive || (state & kSharedMask) != kSharedMask,
-              "a lock has no more holders than there are processes");
+    checkRoom(state, mode, holding(mode));
     // HANDOFF without waiters is a leftover, which would keep JavaScript off its quick path.
     wanted = (waiters ? state : state & ~kHandoff) + holding(mode);
     // Acquire: pairs with the release in release() and in its JavaScript twin.

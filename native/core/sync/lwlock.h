@@ -6,7 +6,7 @@
 //  The words, and who may change them
 //  ----------------------------------
 //  state       by anyone, with read-modify-writes. To acquire is an acquire, to release a release.
-//                bits 0-17  how many hold it shared
+//                bits 0-17  how many hold it shared: 262143 at most, one more is a panic
 //                bit 24     held exclusively
 //                bit 28     WAKING: a waiter was told to try again and has not done so yet; a
 //                           release need not tell another
@@ -53,7 +53,7 @@ struct SharedLwlock {
   SharedSpinlock listLock;        /* by who waits, wakes or cancels */
   SharedWaitList waiters;         /* under listLock */
   std::atomic<uint32_t> bypassed; /* by newcomers; reset under listLock */
-  uint32_t tranche;               /* written once, by who made the lock; for names of wait events */
+  uint32_t unused;
 };
 static_assert(sizeof(SharedLwlock) == 24 && offsetof(SharedLwlock, state) == 0,
               "the layout is a contract between processes and with JavaScript");

@@ -99,6 +99,26 @@ test('more waits than there are nodes all end', async () => {
   expect([most, words[0]]).toEqual([1, 0]);
 });
 
+test('a wait that found no node has one as soon as another wait is given up', async () => {
+  const { locks, processes, memory } = twoProcesses();
+  const free = new Lwlock('free');
+  free.bind(processes[1], memory, 0);
+  const theirs = new Lwlock('free');
+  theirs.bind(processes[0], memory, 0);
+  const holds = [locks[0].tryAcquire('exclusive'), theirs.tryAcquire('exclusive')];
+  const controller = new AbortController();
+  const { signal } = controller;
+  const givenUp = Array.from({ length: 4 }, () => locks[1].acquire('shared', { signal }));
+  const waiting = free.acquire('exclusive');
+  // It stands in no queue yet, so this rings nobody.
+  holds[1]?.release();
+  controller.abort(new Error('enough'));
+  expect((await Promise.allSettled(givenUp)).map(({ status }) => status)).toEqual(
+    Array(4).fill('rejected'),
+  );
+  expect((await waiting).isHeld).toBe(true);
+});
+
 test('a disposal releases, once', async () => {
   const { locks, words } = twoProcesses();
   {
