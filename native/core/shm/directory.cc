@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/base/assert.h"
+#include "core/shm/around.h"
 #include "core/shm/shared_read.h"
 
 namespace bgworker {
@@ -82,6 +83,14 @@ std::vector<StructRecord> Directory::list() const {
         {std::string(sharedName(entry.name)), offset, view.bytes, structSpace(view.bytes)});
   }
   return records;
+}
+
+StructView Directory::findAround(const void* address, size_t bytes) const {
+  for (const SharedDirectoryEntry& entry : std::span(entries(), entryCount())) {
+    const StructView view = checkedView(entry);
+    if (isAround({static_cast<std::byte*>(view.address), view.bytes}, address, bytes)) return view;
+  }
+  return {};
 }
 
 Result<SharedDirectoryEntry*> Directory::findOrAdd(std::string_view name, size_t bytes) {

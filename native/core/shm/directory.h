@@ -126,6 +126,8 @@ class Directory {
   /** Null if there is none, or it is not initialised yet. */
   StructView find(std::string_view name) const;
   std::vector<StructRecord> list() const;
+  /** The structure in which all these bytes lie, initialised or not; or one that is null. */
+  StructView findAround(const void* address, size_t bytes) const;
 
  private:
   explicit Directory(std::span<std::byte> section) : section_(section) {}
