@@ -96,7 +96,8 @@ export class MessageQueue<Message = Uint8Array> implements Disposable {
 
   readonly #process: ThisProcess;
   readonly #memory: QueueMemory;
-  readonly #options: MessageQueueOptions;
+  /** A copy of ours, which the ends look at. */
+  readonly #options: { -readonly [Name in keyof MessageQueueOptions]: MessageQueueOptions[Name] };
   #sender: Sender<Message> | null = null;
   #receiver: Receiver<Message> | null = null;
   #hasLeft = false;
@@ -104,7 +105,7 @@ export class MessageQueue<Message = Uint8Array> implements Disposable {
   private constructor(process: ThisProcess, memory: QueueMemory, options: MessageQueueOptions) {
     this.#process = process;
     this.#memory = memory;
-    this.#options = options;
+    this.#options = { ...options };
   }
 
   /** Makes a queue in this place, whatever was there before. */
@@ -139,6 +140,12 @@ export class MessageQueue<Message = Uint8Array> implements Disposable {
     options: MessageQueueOptions = {},
   ): MessageQueue<never> {
     return new MessageQueue(process, openQueue(place), options);
+  }
+
+  /** What is said later of how to wait, for ends that are there already, too. */
+  configure({ isPeerGone, spins }: EndOptions): void {
+    if (isPeerGone !== undefined) this.#options.isPeerGone = isPeerGone;
+    if (spins !== undefined) this.#options.spins = spins;
   }
 
   /** The bytes that messages and their length words share. */

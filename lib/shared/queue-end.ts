@@ -11,8 +11,9 @@ import { type QueueMemory, WORD } from './queue-memory.ts';
 import type { ThisProcess } from './this-process.ts';
 
 export interface EndOptions {
-  /** Is the other end's process gone, or will it never start? Asked until that end has attached;
-   *  from then on only its own detach counts. */
+  /** Is the other end's process gone, or will it never start? Asked after each wake of this process
+   *  (whoever learns of it sets his own latch), until that end has attached; from then on only its
+   *  own detach counts. */
   readonly isPeerGone?: () => boolean;
   /** How often a wait looks again, blocking the event loop, before it sleeps. Default: 0. */
   readonly spins?: number;
@@ -31,8 +32,8 @@ export abstract class QueueEnd {
   protected header: Int32Array;
   protected readonly process: ThisProcess;
   readonly #other: number;
-  readonly #isPeerGone: (() => boolean) | undefined;
-  readonly #spins: number;
+  /** Looked at each time, for it may be said later. */
+  readonly #options: EndOptions;
   readonly #forgetLeave: () => void;
   /** The slot of the other end, -1 until it is known. */
   #peer = -1;
@@ -47,8 +48,7 @@ export abstract class QueueEnd {
     this.process = process;
     this.header = memory.header;
     this.#other = end === 'sender' ? WORD.receiver : WORD.sender;
-    this.#isPeerGone = options.isPeerGone;
-    this.#spins = options.spins ?? 0;
+    this.#options = options;
     const before = Atomics.compareExchange(memory.header, WORD[end], 0, process.slot + 1);
     if (before !== 0) throw new BgworkerError('ERR_WRONG_STATE', endTaken(end, before - 1));
     const { onLeave = (act) => process.onLeave(act) } = options;
@@ -104,7 +104,7 @@ export abstract class QueueEnd {
   /** Asked while the other end is not here. */
   protected isPeerGone(): boolean {
     if (this.isDetached) return true;
-    if (this.#isPeerGone === undefined || !this.#isPeerGone()) return false;
+    if (this.#options.isPeerGone?.() !== true) return false;
     // It may have come, sent all it had and gone between our two looks.
     if (this.isPeerHere()) return false;
     this.markDetached();
@@ -124,7 +124,8 @@ export abstract class QueueEnd {
   /** Spins, then sleeps, until `holds`. */
   protected async wait(holds: () => boolean, { signal }: QueueWaitOptions): Promise<void> {
     signal?.throwIfAborted();
-    for (let spin = 0; spin < this.#spins; spin += 1) {
+    const { spins = 0 } = this.#options;
+    for (let spin = 0; spin < spins; spin += 1) {
       if (holds()) return;
     }
     const end = await this.process.waits.until(holds, { signal });

@@ -160,15 +160,23 @@ export class Segment implements Disposable {
   messageQueue(options: SegmentQueueOptions = {}): MessageQueue<never> {
     const { byteOffset: at = 0, bytes = this.byteLength - at, ...rest } = options;
     const shape = `${bytes} bytes of ${options.values === true ? 'values' : 'bytes'}`;
-    return this.#face('message queue', options, shape, (_name, buffer, byteOffset) => {
-      const place = { buffer, byteOffset, bytes };
-      const inside = { ...rest, onLeave: (act: () => void) => this.onDetach(act) };
-      const { process } = this.#attached;
-      const queue: MessageQueue<unknown> = this.isCreator
-        ? MessageQueue.create(process, place, inside)
-        : MessageQueue.open(process, place, inside);
-      return { face: queue, unbind: () => queue.detach() };
-    });
+    const queue: MessageQueue<never> = this.#face(
+      'message queue',
+      options,
+      shape,
+      (_name, buffer, byteOffset) => {
+        const place = { buffer, byteOffset, bytes };
+        const inside = { ...rest, onLeave: (act: () => void) => this.onDetach(act) };
+        const { process } = this.#attached;
+        const made: MessageQueue<unknown> = this.isCreator
+          ? MessageQueue.create(process, place, inside)
+          : MessageQueue.open(process, place, inside);
+        return { face: made, unbind: () => made.detach() };
+      },
+    );
+    // Whoever made it in an initialiser says here how he waits.
+    queue.configure(rest);
+    return queue;
   }
 
   /**

@@ -194,6 +194,20 @@ describe('what was made of it', () => {
   });
 });
 
+test('how to wait at a queue can be said after it was made, and after an end was taken', async () => {
+  const { mine } = segmentOfTwo();
+  const { receiver } = mine.messageQueue({ bytes: 1024 });
+  let isGone = false;
+  const isPeerGone = () => isGone;
+  expect(mine.messageQueue({ bytes: 1024, isPeerGone }).receiver).toBe(receiver);
+  const waiting = receiver.receive();
+  isGone = true;
+  const latch = mine.latch({ byteOffset: 4096 });
+  latch.own();
+  latch.set();
+  expect(await waiting).toEqual({ result: 'DETACHED' });
+});
+
 test('waits for what lies in it end when it is detached', async () => {
   const { mine, theirs } = segmentOfTwo();
   const held = theirs.lwlock().acquireSync('exclusive');
