@@ -120,7 +120,7 @@ Napi::Value AttachmentObject::publishNamed(const Info& info) {
   NamedClaim* claim = readClaim(info, attached->namedClaims, number);
   if (claim == nullptr) return info.Env().Undefined();
   Status published = claim->publish();
-  if (published.ok()) attached->namedClaims.drop(number);
+  attached->namedClaims.drop(number);
   return throwSharedIfFailed(info.Env(), published);
 }
 
