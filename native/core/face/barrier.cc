@@ -78,7 +78,7 @@ int attach(bgworker_context* context, bgworker_barrier* barrier, uint32_t* phase
 }
 
 /** `staysIfTrue`: what the verb says is that this process stays. */
-template <bool (*verb)(ThisProcess&, SharedBarrier&), bool staysIfTrue>
+template <bool (*verb)(ThisProcess&, SharedBarrier&, barrier::ArrivedIn), bool staysIfTrue>
 int leaveBy(bgworker_context* context, bgworker_barrier* barrier) {
   Holdings* held = nullptr;
   SharedBarrier* shared = nullptr;
@@ -89,7 +89,7 @@ int leaveBy(bgworker_context* context, bgworker_barrier* barrier) {
   // A wait that something else ended.
   part->arrival.takeBack();
   part->arrived = false;
-  const bool answer = verb(held->memory.self, *shared);
+  const bool answer = verb(held->memory.self, *shared, {});
   if (!(answer && staysIfTrue)) leavePart(*held, *part);
   return answer ? 1 : 0;
 }
