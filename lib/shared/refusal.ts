@@ -34,7 +34,8 @@ const DAMAGE: ReadonlySet<string> = new Set<RefusalCode>([
 
 /** Does this error say that shared memory cannot be believed any more? */
 export function saysDamaged(error: unknown): boolean {
-  return isRefusal(error) && DAMAGE.has(error.code);
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code !== undefined && DAMAGE.has(code);
 }
 
 /** One of the core's own; a BgworkerError has its sentence already, and comes from a callback. */
