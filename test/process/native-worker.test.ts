@@ -98,7 +98,7 @@ describe.each(['fork', 'exec'] as const)(
     test('is gone soon after the postmaster', async () => {
       const postmaster = await startPostmaster({ cast: [waitingIn(launch)] });
       await postmaster.logged(/waiting found=0 taken=0/);
-      const pid = postmaster.pidOf('waiting');
+      const { pid } = await postmaster.startOf('waiting');
       postmaster.kill('SIGKILL');
       await postmaster.exited;
       await expect.poll(() => isGone(pid), { timeout: PATIENCE_MS, interval: 10 }).toBe(true);
