@@ -121,7 +121,8 @@ export class Segment implements Disposable {
     return this.#face('barrier', options, shape, (name, buffer, byteOffset) => {
       const barrier = new Barrier(name, options);
       barrier.bind(this.#attached, buffer, byteOffset);
-      if (this.isCreator) barrier.initialise();
+      // Zero is a dynamic one, to which others may have attached already.
+      if (this.isCreator && barrier.isStatic) barrier.initialise();
       else barrier.verify();
       return { face: barrier, unbind: () => barrier.unbind() };
     });

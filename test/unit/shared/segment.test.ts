@@ -120,6 +120,14 @@ describe('what was made of it', () => {
     }
   });
 
+  test('is not made anew by who made the segment and comes late', () => {
+    const { mine, theirs } = segmentOfTwo();
+    expect(theirs.barrier().attach()).toBe(0);
+    expect(mine.barrier().attach()).toBe(0);
+    expect(mine.barrier().participants).toBe(2);
+    expect([theirs.barrier().detach(), mine.barrier().detach()]).toEqual([false, true]);
+  });
+
   test('has one shape, but for structs, which may be unions', () => {
     const { mine, theirs } = segmentOfTwo();
     mine.barrier({ participants: 2 });
