@@ -73,6 +73,8 @@ export class ConditionVariable {
     checkTimeout(timeoutMs);
     this.#checkCondition(condition);
     signal?.throwIfAborted();
+    const turn = this.#bound().process.waits.giveWay();
+    if (turn !== null) await turn;
     const { port, words, process } = this.#bound();
     const until = timeoutMs === undefined ? null : performance.now() + timeoutMs;
     let wait = port.beginCondition(words);

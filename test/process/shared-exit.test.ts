@@ -3,34 +3,31 @@
 import { expect, test } from 'vitest';
 import { openScene } from '../harness/scene.ts';
 
-test.each(['fork', 'exec'] as const)(
-  'an exit within a wait, an update or an initialiser leaves all of it free: %s',
-  async (launch) => {
-    const postmaster = await openScene({ scene: 'exitInside', processes: 7, launch });
-    const { pid } = await postmaster.heard('p0', 'waits');
-    for (let me = 1; me < 7; me++) {
-      const exit = await postmaster.exitOf(`p${me}`);
-      expect(exit, `p${me}`).toMatchObject({ how: 'code 0', cleanDetach: true });
-    }
-    // The rest of the callbacks of the segment that was being detached.
-    await postmaster.heard('p5', 'on detach');
-    process.kill(pid, 'SIGHUP');
-    const { value } = await postmaster.heard('p0', 'done');
-    expect(value).toEqual({
-      locks: [true, true],
-      wakes: 2,
-      table: [true, 1],
-      cache: [true, 1],
-      late: 2,
-      // The table and the cache.
-      segments: 2,
-      participants: 6,
-    });
-    expect(postmaster.all('crash')).toEqual([]);
-    await postmaster.exitOf('p0');
-    await postmaster.stop();
-  },
-);
+test('an exit within a wait, an update or an initialiser leaves all of it free', async () => {
+  const postmaster = await openScene({ scene: 'exitInside', processes: 7 });
+  const { pid } = await postmaster.heard('p0', 'waits');
+  for (let me = 1; me < 7; me++) {
+    const exit = await postmaster.exitOf(`p${me}`);
+    expect(exit, `p${me}`).toMatchObject({ how: 'code 0', cleanDetach: true });
+  }
+  // The rest of the callbacks of the segment that was being detached.
+  await postmaster.heard('p5', 'on detach');
+  process.kill(pid, 'SIGHUP');
+  const { value } = await postmaster.heard('p0', 'done');
+  expect(value).toEqual({
+    locks: [true, true],
+    wakes: 2,
+    table: [true, 1],
+    cache: [true, 1],
+    late: 2,
+    // The table and the cache.
+    segments: 2,
+    participants: 6,
+  });
+  expect(postmaster.all('crash')).toEqual([]);
+  await postmaster.exitOf('p0');
+  await postmaster.stop();
+});
 
 test('a signal ends no wait that blocks; its handler runs afterwards', async () => {
   const postmaster = await openScene({ scene: 'interrupted', processes: 2 });
