@@ -3,7 +3,10 @@
 import type { Event } from './model/event.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
 
-/** One, or, when the launcher spoke, perhaps all of them. Who is gone is not among them. */
+/**
+ * One, or, when the launcher spoke or memory was made anew, perhaps all of them. Who is forgotten
+ * is not among them.
+ */
 export function changedWorkers(event: Event, before: State, after: State): Worker[] {
   const subject = slotOf(event);
   if (subject === null) {

@@ -47,6 +47,11 @@ export const databaseNeedsSharedMemory =
 export const postmasterStartAlone =
   "must be 'ConsistentState' or 'RecoveryFinished' for a worker with SHMEM_ACCESS or BACKEND_DATABASE_CONNECTION: at 'PostmasterStart' neither is there";
 
+export const parallelNeverRestarts = "must be 'never' for a worker of the class CLASS_PARALLEL";
+
+export const parallelStaysDone =
+  'must be false for a worker of the class CLASS_PARALLEL, which is never started again';
+
 export const execWithoutFlags =
   'must be empty for an exec program, which cannot attach; give `database` instead, and it finds PGHOST, PGDATABASE and the rest in its environment';
 

@@ -113,9 +113,9 @@ export class Performer {
     }
   }
 
-  /** Shows in shared memory where a worker stands; `isKnown`: its slot was in use before. */
-  publish(worker: Worker, isKnown: boolean): void {
-    this.#memory.publish(worker, isKnown);
+  /** Shows in shared memory where a worker stands. */
+  publish(worker: Worker): void {
+    this.#memory.publish(worker);
   }
 
   #startLauncher(): void {

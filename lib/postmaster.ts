@@ -203,7 +203,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
 
   #publish(event: Event, before: State, after: State): void {
     for (const worker of changedWorkers(event, before, after)) {
-      this.#running?.performer.publish(worker, before.workers.has(worker.slot));
+      this.#running?.performer.publish(worker);
       if (event.kind === 'forked') this.emit('start', infoOf(worker));
       if (event.kind !== 'exited') continue;
       const old = before.workers.get(worker.slot);
