@@ -8,7 +8,7 @@ import type { SlotIndex, State, Worker } from './model/state.ts';
  * is not among them.
  */
 export function changedWorkers(event: Event, before: State, after: State): Worker[] {
-  const subject = slotOf(event);
+  const subject = changedSlot(event);
   if (subject === null) {
     return [...after.workers.values()].filter((one) => before.workers.get(one.slot) !== one);
   }
@@ -17,7 +17,7 @@ export function changedWorkers(event: Event, before: State, after: State): Worke
 }
 
 /** The one worker that an event is about; null: it may be about all of them. */
-function slotOf(event: Event): SlotIndex | null {
+export function changedSlot(event: Event): SlotIndex | null {
   const about = event.kind === 'done' ? event.action : event;
   return 'slot' in about ? about.slot : null;
 }

@@ -14,6 +14,7 @@ import { holdSignals } from './run/signals.ts';
 import {
   ANSWER_DESCRIPTOR,
   AREA_DESCRIPTOR,
+  ARGUMENT_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
   type ExecedWorkerConfig,
@@ -36,9 +37,11 @@ closeSync(CONTROL_DESCRIPTOR);
 const log = createLogger(config.log, start?.registration.name ?? 'shared memory');
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
+  const argumentDescriptor = ARGUMENT_DESCRIPTOR + (attached ? 1 : 0);
   const memory = attached ? { area: native.MainArea.map(AREA_DESCRIPTOR), doorbells } : null;
   if (start !== null) {
-    runWorker({ start, registry, memory, log: config.log });
+    const { control, log: logOptions } = config;
+    runWorker({ start, registry, memory, argumentDescriptor, control, log: logOptions });
   } else if (memory !== null) {
     const { shared, startupHooks: hooks } = registry;
     initializeMemory({ memory, shared, hooks, log, answerDescriptor: ANSWER_DESCRIPTOR });

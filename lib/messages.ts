@@ -70,6 +70,10 @@ export function tooManyWorkers(name: string, slotCount: number): string {
   return `background worker "${name}": too many background workers; up to ${slotCount} can be registered with the current settings, consider raising maxWorkerProcesses`;
 }
 
+export function tooManyParallelWorkers(name: string, parallelCount: number): string {
+  return `background worker "${name}": too many workers of the class CLASS_PARALLEL; up to ${parallelCount} can be registered with the current settings, consider raising maxParallelWorkers`;
+}
+
 // The launcher and its preload modules.
 
 export function preloadFailed(module: string, cause: unknown): string {
@@ -217,6 +221,9 @@ export function restartAfterCrashIsOff(): string {
 export function lockFileLost(path: string, standing: string): string {
   return `lock file ${path} is ${standing === 'missing' ? 'gone' : "another postmaster's"}; performing an immediate shutdown`;
 }
+
+export const registeredWithoutPostmaster =
+  'workers can be registered from when start() is called until everything is ended';
 
 export const startedTwice =
   'start() can be called once; make another Postmaster to start the same again';

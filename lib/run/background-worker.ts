@@ -1,6 +1,9 @@
 // background-worker.ts: what main() gets: the worker's view of itself (MyBgworkerEntry).
 
 import type { Client } from 'pg';
+import { ControlClient } from '../dynamic/control-client.ts';
+import { DynamicWorkers } from '../dynamic/dynamic-workers.ts';
+import type { BackgroundWorkerHandle, WaitOptions } from '../dynamic/handle.ts';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { connectedTwice, flagMissing, noDatabaseFollowed, noSharedMemory } from '../messages.ts';
@@ -10,9 +13,11 @@ import type { Attached } from '../shared/attached.ts';
 import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
 import { AttachedNames, type SharedNames } from '../shared/names.ts';
+import type { ControlPlace } from '../travel/control.ts';
 import type { WorkerStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
+import type { DynamicBackgroundWorkerOptions } from './worker-options.ts';
 
 export interface ConnectOptions {
   /** Default: the registration's `database`, else the one of the postmaster's conninfo. */
@@ -20,6 +25,14 @@ export interface ConnectOptions {
   /** Default: the registration's `user`, else the one of the postmaster's conninfo. */
   readonly user?: string;
   readonly signal?: AbortSignal;
+}
+
+/** What the process around a worker has for it. */
+export interface WorkerSurroundings {
+  /** null: it has not asked for shared memory. */
+  readonly attached: Attached | null;
+  readonly control: ControlPlace;
+  createLog(): Logger;
 }
 
 /** One worker process, seen from inside. Made once, before main() is called. */
@@ -35,17 +48,20 @@ export class BackgroundWorker {
   readonly #start: WorkerStart;
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
+  readonly #control: ControlPlace;
   readonly #createLog: () => Logger;
   #log: Logger | null = null;
   #shmem: SharedNames | null = null;
   #dsm: DynamicSharedMemory | null = null;
+  #dynamic: DynamicWorkers | null = null;
   #shutdown: AbortController | null = null;
   #hasConnected = false;
 
   /** For the worker's wiring. */
-  constructor(start: WorkerStart, attached: Attached | null, createLog: () => Logger) {
+  constructor(start: WorkerStart, { attached, control, createLog }: WorkerSurroundings) {
     this.#start = start;
     this.#attached = attached;
+    this.#control = control;
     this.#createLog = createLog;
     this.#ownLatch =
       attached === null ? new PrivateLatch() : SharedLatch.ofProcess(attached.process);
@@ -109,9 +125,25 @@ export class BackgroundWorker {
     return this.#shutdown.signal;
   }
 
+  /**
+   * Registers a worker while the postmaster runs (RegisterDynamicBackgroundWorker). Resolves when it
+   * is registered, which is before it is started: see BackgroundWorkerHandle. It outlives this one.
+   *
+   * @throws BgworkerError ERR_INVALID_REGISTRATION, ERR_TOO_MANY_WORKERS, ERR_POSTMASTER_DIED,
+   * ERR_CONTROL_SOCKET; the signal's reason
+   */
+  async registerDynamicBackgroundWorker(
+    options: DynamicBackgroundWorkerOptions,
+    waitOptions: WaitOptions = {},
+  ): Promise<BackgroundWorkerHandle> {
+    this.#dynamic ??= new DynamicWorkers(new ControlClient(this.#control));
+    return this.#dynamic.register(options, waitOptions);
+  }
+
   /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */
   orphan(): boolean {
-    return this.#ownLatch.orphan();
+    const wasHeard = this.#dynamic?.orphan() ?? false;
+    return this.#ownLatch.orphan() || wasHeard;
   }
 
   #memory(verb: string): Attached {
