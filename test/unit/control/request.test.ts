@@ -5,7 +5,7 @@ import { parseRequest } from '../../../lib/control/request.ts';
 
 const HANDLE = { slot: 3, generation: '17' };
 
-test.each([
+const REQUESTS: [header: object, request: object][] = [
   [
     { do: 'hello', instance: 'x' },
     { do: 'hello', instance: 'x' },
@@ -23,7 +23,7 @@ test.each([
     { id: 1, do: 'register' },
     { id: 1, do: 'register', options: undefined },
   ],
-  ...(['terminate', 'status', 'watch'] as const).map((what) => [
+  ...['terminate', 'status', 'watch'].map((what): [object, object] => [
     { id: -1, do: what, ...HANDLE },
     { id: -1, do: what, handle: { slot: 3, generation: 17n } },
   ]),
@@ -35,7 +35,8 @@ test.each([
     { id: 1, do: 'workers', more: true },
     { id: 1, do: 'workers' },
   ],
-])('%j', (header, request) => {
+];
+test.each(REQUESTS)('%j', (header, request) => {
   expect(parseRequest(JSON.stringify(header), 0)).toEqual({ kind: 'request', request });
 });
 
