@@ -19,6 +19,12 @@ export type {
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
 export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
 export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';
+export type {
+  ParallelFunction,
+  ParallelOptions,
+  ParallelTask,
+} from './run/parallel/parallel-options.ts';
+export type { ParallelRun } from './run/parallel/parallel-run.ts';
 export type { SignalHandler } from './run/signals.ts';
 export type {
   BackgroundWorkerOptions,

@@ -16,6 +16,12 @@ import { AttachedNames, type SharedNames } from '../shared/names.ts';
 import type { ControlPlace } from '../travel/control.ts';
 import type { WorkerStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
+import {
+  checkParallel,
+  type ParallelOptions,
+  type ParallelTask,
+} from './parallel/parallel-options.ts';
+import { type Leader, ParallelRun } from './parallel/parallel-run.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
 import type { DynamicBackgroundWorkerOptions } from './worker-options.ts';
 
@@ -136,8 +142,41 @@ export class BackgroundWorker {
     options: DynamicBackgroundWorkerOptions,
     waitOptions: WaitOptions = {},
   ): Promise<BackgroundWorkerHandle> {
+    return this.#registrar().register(options, waitOptions);
+  }
+
+  /**
+   * Has the task done for each input by parallel workers, which it starts and ends: `await` gives all
+   * results, `for await` one after the other, in the order of the inputs either way. Nothing happens
+   * before one of them. If a worker fails or dies, the others are ended and it rejects.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION, and ERR_WRONG_STATE without SHMEM_ACCESS, at once;
+   * then ERR_TOO_MANY_WORKERS if there is no room for a single one, ERR_PARALLEL_FAILED, what
+   * inputs or registration throw; the signal's reason
+   */
+  runParallel<Result = unknown, Input = unknown>(
+    task: ParallelTask,
+    inputs: Iterable<Input> | AsyncIterable<Input>,
+    options: ParallelOptions,
+  ): ParallelRun<Result> {
+    const checked = checkParallel(task, inputs, options);
+    const { process: here } = this.#memory('runParallel()');
+    const { database, user } = this.#start.registration;
+    const leader: Leader = {
+      name: this.name,
+      database,
+      user,
+      dsm: this.dsm,
+      log: () => this.log,
+      look: () => here.waits.look(),
+      register: (registration, wait) => this.#registrar().register(registration, wait),
+    };
+    return new ParallelRun<Result>({ leader, task, inputs, checked, signal: options.signal });
+  }
+
+  #registrar(): DynamicWorkers {
     this.#dynamic ??= new DynamicWorkers(new ControlClient(this.#control));
-    return this.#dynamic.register(options, waitOptions);
+    return this.#dynamic;
   }
 
   /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */

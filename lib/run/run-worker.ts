@@ -3,7 +3,7 @@
 // The steps are those of BackgroundWorkerMain, numbered, each with its reason. Both kinds of child
 // come through here: the fork of the launcher, and the freshly exec'ed node.
 
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { createLogger, type Logger, type LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
 import { type Body, isAttached } from '../model/registration.ts';
@@ -16,8 +16,8 @@ import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
 import { readArgument } from './argument.ts';
 import { attach, type InheritedMemory, leave } from './attach.ts';
 import { BackgroundWorker } from './background-worker.ts';
-import { importModule } from './import-module.ts';
 import { leaveByExitNow } from './leave.ts';
+import { loadFunction } from './load-function.ts';
 import { deliverHeld, installDefaults } from './signals.ts';
 import type { WorkerMain } from './worker-options.ts';
 
@@ -156,7 +156,7 @@ function startBody(environment: WorkerEnvironment, worker: BackgroundWorker): Ru
     case 'closure':
       return call(main(), worker, () => argumentOf(environment));
     case 'module': {
-      const loaded = loadFunction(body);
+      const loaded = loadFunction(body.module, body.function);
       const running = loaded.then((found) => call(found, worker, () => argumentOf(environment)));
       return {
         started: running.then(({ started }) => started),
@@ -187,17 +187,6 @@ function call(main: WorkerMain, worker: BackgroundWorker, arg: () => unknown): R
     const failed = Promise.reject(error);
     return { started: failed, finished: failed };
   }
-}
-
-async function loadFunction(body: Extract<Body, { kind: 'module' }>): Promise<WorkerMain> {
-  const loaded = await importModule(asUrl(body.module));
-  const found = loaded[body.function];
-  if (typeof found === 'function') return found as WorkerMain;
-  throw new Error(messages.functionMissing(body.module, body.function, Object.keys(loaded)));
-}
-
-function asUrl(module: string): string {
-  return module.startsWith('/') ? pathToFileURL(module).href : module;
 }
 
 /** A C function has the thread to itself; signals stay blocked but inside its own wait. */
