@@ -9,10 +9,12 @@ const QUIT_MS = 5_000;
 const SERVER_RESTART_MS = 1_000;
 
 export function beginOf(options: CheckedOptions): Begin {
-  const { maxWorkerProcesses, shutdownTimeout, restartAfterCrash, postgres } = options;
+  const { maxWorkerProcesses, maxParallelWorkers, shutdownTimeout, restartAfterCrash, postgres } =
+    options;
   return {
     limits: {
       slotCount: maxWorkerProcesses,
+      parallelCount: maxParallelWorkers,
       shutdownMs: shutdownTimeout * 1000,
       quitMs: QUIT_MS,
       serverRestartMs: SERVER_RESTART_MS,

@@ -3,9 +3,12 @@
 import type { Event } from './model/event.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
 
-/** One, or, when the launcher spoke, perhaps all of them. Who is gone is not among them. */
+/**
+ * One, or, when the launcher spoke or memory was made anew, perhaps all of them. Who is forgotten
+ * is not among them.
+ */
 export function changedWorkers(event: Event, before: State, after: State): Worker[] {
-  const subject = slotOf(event);
+  const subject = changedSlot(event);
   if (subject === null) {
     return [...after.workers.values()].filter((one) => before.workers.get(one.slot) !== one);
   }
@@ -14,7 +17,7 @@ export function changedWorkers(event: Event, before: State, after: State): Worke
 }
 
 /** The one worker that an event is about; null: it may be about all of them. */
-function slotOf(event: Event): SlotIndex | null {
+export function changedSlot(event: Event): SlotIndex | null {
   const about = event.kind === 'done' ? event.action : event;
   return 'slot' in about ? about.slot : null;
 }

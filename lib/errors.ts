@@ -26,6 +26,10 @@ export type ErrorCode =
   | 'ERR_CRASHED'
   | 'ERR_SHARED_MEMORY'
   | 'ERR_CONFIG'
+  | 'ERR_TOO_MANY_WORKERS'
+  | 'ERR_POSTMASTER_DIED'
+  | 'ERR_CONTROL_SOCKET'
+  | 'ERR_PARALLEL_FAILED'
   | RefusalCode;
 
 /** What shared memory refuses (native/core/shm/refusal.h). */

@@ -15,6 +15,7 @@ import { holdSignals } from './run/signals.ts';
 import {
   ANSWER_DESCRIPTOR,
   AREA_DESCRIPTOR,
+  ARGUMENT_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
   type ExecedWorkerConfig,
@@ -39,9 +40,11 @@ closeSync(CONTROL_DESCRIPTOR);
 const log = createLogger(config.log, start?.registration.name ?? 'shared memory');
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
+  const argumentDescriptor = ARGUMENT_DESCRIPTOR + (attached ? 1 : 0);
   const memory = attached ? { area: mappedArea(), doorbells } : null;
   if (start !== null) {
-    runWorker({ start, registry, memory, log: config.log });
+    const { control, log: logOptions } = config;
+    runWorker({ start, registry, memory, argumentDescriptor, control, log: logOptions });
   } else if (memory !== null) {
     const { shared, startupHooks: hooks } = registry;
     initializeMemory({ memory, shared, hooks, log, answerDescriptor: ANSWER_DESCRIPTOR });

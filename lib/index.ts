@@ -1,5 +1,6 @@
 // index.ts: what users of the package import. Everything else is the library's own.
 
+export type { BackgroundWorkerHandle, WaitOptions, WorkerStatus } from './dynamic/handle.ts';
 export { BgworkerError, type ErrorCode } from './errors.ts';
 export type { Logger, LogOptions } from './log.ts';
 export type { AllocationInfo, SegmentAllocationInfo, SharedMemoryInfo } from './memory-info.ts';
@@ -19,8 +20,19 @@ export type {
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
 export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
 export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';
+export type {
+  ParallelFunction,
+  ParallelOptions,
+  ParallelTask,
+} from './run/parallel/parallel-options.ts';
+export type { ParallelRun } from './run/parallel/parallel-run.ts';
 export type { SignalHandler } from './run/signals.ts';
-export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
+export type {
+  BackgroundWorkerOptions,
+  DynamicBackgroundWorkerOptions,
+  WorkerBody,
+  WorkerMain,
+} from './run/worker-options.ts';
 export type { ArriveOptions, Barrier, BarrierOptions } from './shared/barrier.ts';
 export type { ConditionVariable, ConditionWaitOptions } from './shared/condition-variable.ts';
 export type {

@@ -5,6 +5,8 @@
 // loop. Only children come out of that loop; below it, this file is their first code.
 
 import { setImmediate } from 'node:timers/promises';
+import { serialize } from 'node:v8';
+import { rehearseControl } from './dynamic/rehearse.ts';
 import { BgworkerError } from './errors.ts';
 import { createLogger } from './log.ts';
 import * as messages from './messages.ts';
@@ -16,8 +18,8 @@ import { PreloadRegistry, preload } from './preload/preload.ts';
 import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import type { InheritedMemory } from './run/attach.ts';
-import type { BackgroundWorker } from './run/background-worker.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
+import { practise } from './run/practise.ts';
 import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
 import {
@@ -124,6 +126,8 @@ function becomeChild(
       start: payload.start,
       registry,
       memory: memoryFor(payload.start, area),
+      argumentDescriptor: child.descriptors[0] ?? null,
+      control: config.control,
       log: config.log,
     });
   return converge;
@@ -155,20 +159,20 @@ function inheritedMemory(area: MainArea): InheritedMemory {
 async function rehearse(config: LauncherConfig): Promise<void> {
   const registry = new PreloadRegistry();
   registry.add({ name: REHEARSAL.registration.name, main: practise });
-  const payload = Buffer.from(encodePayload({ kind: 'worker', start: REHEARSAL }));
-  const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
-  const undo = becomeChild(child, { config, registry, area: null }, rehearseWorker);
-  undo();
+  for (const start of [REHEARSAL, DYNAMIC_REHEARSAL]) {
+    const payload = Buffer.from(encodePayload({ kind: 'worker', start }));
+    const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
+    let played: Promise<void> | undefined;
+    const undo = becomeChild(child, { config, registry, area: null }, (environment) => {
+      played = rehearseWorker(environment);
+    });
+    await played;
+    undo();
+  }
+  await rehearseControl(config.control);
   process.title = TITLE;
   // The turn in which libuv lets go of the handles that were closed.
   await setImmediate();
-}
-
-/** What nearly every main does. */
-async function practise(worker: BackgroundWorker): Promise<void> {
-  const ignore = () => {};
-  process.on('SIGTERM', ignore).off('SIGTERM', ignore);
-  await worker.latch.wait({ timeoutMs: 0 });
 }
 
 const REHEARSAL: WorkerStart = {
@@ -187,6 +191,21 @@ const REHEARSAL: WorkerStart = {
   },
   staticIndex: 0,
   conninfo: null,
+  argument: null,
+};
+
+const DYNAMIC_REHEARSAL: WorkerStart = {
+  ...REHEARSAL,
+  registration: {
+    ...REHEARSAL.registration,
+    body: {
+      kind: 'module',
+      module: new URL('./run/practise.js', import.meta.url).href,
+      function: practise.name,
+    },
+  },
+  staticIndex: null,
+  argument: { kind: 'inline', base64: serialize({ for: 'practice' }).toString('base64') },
 };
 
 /**

@@ -47,6 +47,11 @@ export const databaseNeedsSharedMemory =
 export const postmasterStartAlone =
   "must be 'ConsistentState' or 'RecoveryFinished' for a worker with SHMEM_ACCESS or BACKEND_DATABASE_CONNECTION: at 'PostmasterStart' neither is there";
 
+export const parallelNeverRestarts = "must be 'never' for a worker of the class CLASS_PARALLEL";
+
+export const parallelStaysDone =
+  'must be false for a worker of the class CLASS_PARALLEL, which is never started again';
+
 export const execWithoutFlags =
   'must be empty for an exec program, which cannot attach; give `database` instead, and it finds PGHOST, PGDATABASE and the rest in its environment';
 
@@ -63,6 +68,10 @@ export function registeredTooLate(name: string): string {
 
 export function tooManyWorkers(name: string, slotCount: number): string {
   return `background worker "${name}": too many background workers; up to ${slotCount} can be registered with the current settings, consider raising maxWorkerProcesses`;
+}
+
+export function tooManyParallelWorkers(name: string, parallelCount: number): string {
+  return `background worker "${name}": too many workers of the class CLASS_PARALLEL; up to ${parallelCount} can be registered with the current settings, consider raising maxParallelWorkers`;
 }
 
 // The launcher and its preload modules.
@@ -216,6 +225,9 @@ export function restartAfterCrashIsOff(): string {
 export function lockFileLost(path: string, standing: string): string {
   return `lock file ${path} is ${standing === 'missing' ? 'gone' : "another postmaster's"}; performing an immediate shutdown`;
 }
+
+export const registeredWithoutPostmaster =
+  'workers can be registered from when start() is called until everything is ended';
 
 export const startedTwice =
   'start() can be called once; make another Postmaster to start the same again';

@@ -6,6 +6,7 @@
 
 import { closeSync } from 'node:fs';
 import { admit } from './admit.ts';
+import type { Control } from './control/control.ts';
 import { type ChildEnd, causeOf } from './fork/child-end.ts';
 import { LauncherProcess } from './fork/launcher-process.ts';
 import { LauncherKilled } from './fork/launcher-program.ts';
@@ -38,6 +39,7 @@ const MEMORY_CHILD: ChildId = 0xffff_fffe;
 
 export class Performer {
   readonly #options: CheckedOptions;
+  readonly #control: Control;
   readonly #hooks: PerformerHooks;
   readonly #log: Logger;
   readonly #stopping = new AbortController();
@@ -53,14 +55,21 @@ export class Performer {
   #follower: Follower | null = null;
   #conninfo: string | null = null;
 
-  constructor(options: CheckedOptions, log: Logger, hooks: PerformerHooks) {
+  constructor(options: CheckedOptions, log: Logger, hooks: PerformerHooks, control: Control) {
     this.#options = options;
+    this.#control = control;
     this.#log = log;
     this.#hooks = hooks;
     this.#deathPipe = native.pipe();
     this.#memory = new SharedMemory(options.maxWorkerProcesses);
     const { preload, maxWorkerProcesses, log: logOptions, postgres, dataDirectory } = options;
-    this.#config = { preload, maxWorkerProcesses, log: logOptions, postgres: postgres !== null };
+    this.#config = {
+      preload,
+      maxWorkerProcesses,
+      log: logOptions,
+      postgres: postgres !== null,
+      control: control.place,
+    };
     const memory = this.#memory;
     const launcher = () => this.#launcher;
     const { post } = hooks;
@@ -69,7 +78,8 @@ export class Performer {
       memory,
       deathDescriptor: this.#deathPipe[0],
     });
-    this.#workers = new WorkerProcesses({ nodes, memory, launcher, post });
+    const { arguments: args } = control;
+    this.#workers = new WorkerProcesses({ nodes, memory, arguments: args, launcher, post });
     this.#initializer = new MemoryInitializer(MEMORY_CHILD, { nodes, memory, launcher, post });
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
@@ -103,6 +113,7 @@ export class Performer {
       case 'reload':
         return this.#reload(state);
       case 'forget':
+        this.#control.arguments.forget(action.slot);
         return this.#memory.release(action.slot);
       case 'reset-memory':
         return this.#resetMemory(state);
@@ -118,9 +129,9 @@ export class Performer {
     }
   }
 
-  /** Shows in shared memory where a worker stands; `isKnown`: its slot was in use before. */
-  publish(worker: Worker, isKnown: boolean): void {
-    this.#memory.publish(worker, isKnown);
+  /** Shows in shared memory where a worker stands. */
+  publish(worker: Worker): void {
+    this.#memory.publish(worker);
   }
 
   #startLauncher(): void {

@@ -7,8 +7,10 @@ import { EventEmitter } from 'node:events';
 import type { Client } from 'pg';
 import { beginOf } from './begin.ts';
 import { changedWorkers } from './changes.ts';
+import { Control } from './control/control.ts';
 import { openDataDirectory } from './data-directory/data-directory.ts';
 import { LockFileWatch } from './data-directory/lock-file-watch.ts';
+import type { BackgroundWorkerHandle, WaitOptions } from './dynamic/handle.ts';
 import { BgworkerError } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServerLoop } from './loop.ts';
@@ -18,7 +20,13 @@ import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
 import type { Phase } from './model/phase.ts';
 import type { Pid } from './model/standing.ts';
-import { initialState, SHUTDOWN_MODES, type ShutdownMode, type State } from './model/state.ts';
+import {
+  initialState,
+  SHUTDOWN_MODES,
+  type ShutdownMode,
+  type State,
+  type Worker,
+} from './model/state.ts';
 import { Performer } from './perform.ts';
 import { connectTo } from './postgres/connect/connect.ts';
 import {
@@ -31,6 +39,7 @@ import { Readiness } from './readiness.ts';
 import { type CheckedOptions, checkOptions, type PostmasterOptions } from './register/options.ts';
 import { report } from './report.ts';
 import type { ConnectOptions } from './run/background-worker.ts';
+import type { DynamicBackgroundWorkerOptions } from './run/worker-options.ts';
 import { infoOf, type WorkerInfo } from './worker-info.ts';
 
 export interface PostmasterEvents {
@@ -50,6 +59,7 @@ export interface PostmasterEvents {
 interface Running {
   readonly loop: ServerLoop;
   readonly performer: Performer;
+  readonly control: Control;
   readonly lockFile: LockFileWatch;
   releaseSignals(): void;
 }
@@ -105,6 +115,23 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   /** Resolves with the exit status when everything is ended, whoever asked for it. */
   get finished(): Promise<0 | 1> {
     return this.#finished;
+  }
+
+  /**
+   * Registers a worker while the postmaster runs (RegisterDynamicBackgroundWorker). Resolves when it
+   * is registered, which is before it is started: see BackgroundWorkerHandle.
+   *
+   * @throws BgworkerError ERR_INVALID_REGISTRATION, ERR_TOO_MANY_WORKERS, ERR_WRONG_STATE; the
+   * signal's reason
+   */
+  async registerDynamicBackgroundWorker(
+    options: DynamicBackgroundWorkerOptions,
+    { signal }: WaitOptions = {},
+  ): Promise<BackgroundWorkerHandle> {
+    if (this.#running === null) {
+      throw new BgworkerError('ERR_WRONG_STATE', messages.registeredWithoutPostmaster);
+    }
+    return this.#running.control.dynamic.register(options, signal && { signal });
   }
 
   /** All registered workers, in slot order. */
@@ -176,22 +203,37 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   #begin(): void {
     const { path } = openDataDirectory(this.#options.dataDirectory);
     const lockFile = new LockFileWatch(path, (...lost) => this.#lostLockFile(...lost));
+    let control: Control | null = null;
     try {
-      const performer = new Performer({ ...this.#options, dataDirectory: path }, this.#log, {
-        post: (event) => loop.post(event),
-        finished: (exitCode) => this.#end(exitCode),
-      });
-      const loop = new ServerLoop(initialState(beginOf(this.#options)), {
+      control = this.#openControl(path, () => loop);
+      const options = { ...this.#options, dataDirectory: path };
+      const hooks = {
+        post: (event: Event) => loop.post(event),
+        finished: (exitCode: 0 | 1) => this.#end(exitCode),
+      };
+      const performer = new Performer(options, this.#log, hooks, control);
+      const loop: ServerLoop = new ServerLoop(initialState(beginOf(this.#options)), {
         perform: (action, state) => performer.perform(action, state),
         changed: (event, before, after) => this.#changed(event, before, after),
       });
       const releaseSignals = this.#options.handleSignals ? this.#handleSignals() : () => {};
-      this.#running = { loop, performer, lockFile, releaseSignals };
+      this.#running = { loop, performer, control, lockFile, releaseSignals };
       loop.wake();
     } catch (error) {
+      control?.close();
       lockFile.end();
       throw error;
     }
+  }
+
+  #openControl(dataDirectory: string, loop: () => ServerLoop): Control {
+    return new Control({
+      dataDirectory,
+      slotCount: this.#options.maxWorkerProcesses,
+      state: () => loop().state,
+      post: (event) => loop().post(event),
+      log: (sentence) => this.#log.warn(sentence),
+    });
   }
 
   #untilReady(signal: AbortSignal | undefined): Promise<void> {
@@ -207,20 +249,21 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   #changed(event: Event, before: State, after: State): void {
     for (const { level, text } of report(event, before, after)) this.#log[level](text);
     this.#readiness.learn(event, after);
-    if (before.workers !== after.workers) this.#publish(event, before, after);
+    const workers = before.workers === after.workers ? [] : changedWorkers(event, before, after);
+    for (const worker of workers) this.#running?.performer.publish(worker);
+    // Before the user's listeners: what one of them throws is not to leave a client waiting.
+    this.#running?.control.changed(event, before, after);
+    for (const worker of workers) this.#tell(event, worker, before);
     if (before.crash.kind === 'none' && after.crash.kind === 'ending') this.emit('crash');
     if (before.phase !== after.phase) this.#entered(after.phase, before.phase);
   }
 
-  #publish(event: Event, before: State, after: State): void {
-    for (const worker of changedWorkers(event, before, after)) {
-      this.#running?.performer.publish(worker, before.workers.has(worker.slot));
-      if (event.kind === 'forked') this.emit('start', infoOf(worker));
-      if (event.kind !== 'exited') continue;
-      const old = before.workers.get(worker.slot);
-      if (old !== undefined && 'pid' in old.standing) {
-        this.emit('exit', infoOf(worker), event.exit, old.standing.pid);
-      }
+  #tell(event: Event, worker: Worker, before: State): void {
+    if (event.kind === 'forked') this.emit('start', infoOf(worker));
+    if (event.kind !== 'exited') return;
+    const old = before.workers.get(worker.slot);
+    if (old !== undefined && 'pid' in old.standing) {
+      this.emit('exit', infoOf(worker), event.exit, old.standing.pid);
     }
   }
 
@@ -246,6 +289,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   #end(exitCode: 0 | 1): void {
     if (this.#running === null) return;
     this.#running.releaseSignals();
+    this.#running.control.close();
     this.#running.lockFile.end();
     this.#running = null;
     this.#log[exitCode === 0 ? 'info' : 'error'](

@@ -45,6 +45,8 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
       return;
     }
     case 'registered':
+      // A refusal is the registrant's to tell; it is an error there.
+      if (before.workers === after.workers) return;
       yield { level: 'debug', text: messages.registering(event.registration) };
       return;
     case 'database':

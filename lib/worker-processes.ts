@@ -3,6 +3,7 @@
 // A worker is a program of its own, or a child that runs this library; the launcher makes both. What
 // becomes of it is posted as an event. Decides nothing, like perform.ts, whose part it is.
 
+import type { Argument, Arguments } from './control/argument.ts';
 import { type ChildEnd, causeOf } from './fork/child-end.ts';
 import { programRequest } from './fork/exec-requests.ts';
 import type { LauncherProcess } from './fork/launcher-process.ts';
@@ -15,11 +16,12 @@ import type { ChildId, Pid } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
 import { targetFor } from './postgres/target-for.ts';
-import type { WorkerStart } from './travel/notes.ts';
+import type { TravellingArgument, WorkerStart } from './travel/notes.ts';
 
 export interface WorkerProcessesOptions {
   readonly nodes: NodeChildren;
   readonly memory: SharedMemory;
+  readonly arguments: Arguments;
   /** The present one; null: there has been none yet. */
   launcher(): LauncherProcess | null;
   post(event: Event): void;
@@ -45,10 +47,18 @@ export class WorkerProcesses {
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
     this.#processes.set(child, { slot, isAttached: isAttached(registration) });
-    const start: WorkerStart = { slot, registration, staticIndex, conninfo };
+    const argument = this.#options.arguments.of(slot);
+    const start: WorkerStart = {
+      slot,
+      registration,
+      staticIndex,
+      conninfo,
+      argument: argument === null ? null : travellingArgument(argument),
+    };
     const { body } = registration;
-    if (body.kind === 'exec') this.#startProgram(launcher, child, start, body.argv);
-    else this.#options.nodes.start(launcher, child, { kind: 'worker', start });
+    if (body.kind === 'exec') return this.#startProgram(launcher, child, start, body.argv);
+    const descriptors = argument?.kind === 'file' ? [argument.descriptor] : [];
+    this.#options.nodes.start(launcher, child, { kind: 'worker', start }, descriptors);
   }
 
   end(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
@@ -118,4 +128,9 @@ export class WorkerProcesses {
     this.#options.nodes.forget(child);
     return known;
   }
+}
+
+function travellingArgument(argument: Argument): TravellingArgument {
+  if (argument.kind === 'file') return { kind: 'file' };
+  return { kind: 'inline', base64: argument.bytes.toString('base64') };
 }

@@ -5,7 +5,7 @@
 // stand before the command, and of an option given twice the last one counts, as with getopt.
 
 import { parseArgs } from 'node:util';
-import { type Settings, UsageError } from './command.ts';
+import { type LaunchSettings, type Settings, UsageError } from './command.ts';
 import {
   COMMAND_NAMES,
   COMMANDS,
@@ -46,9 +46,13 @@ export function parseArguments(argv: readonly string[], env: NodeJS.ProcessEnv):
     strict: false,
     tokens: true,
   });
-  const words = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
-  const asksForHelp = words[0] === 'help';
-  const [word, ...rest] = asksForHelp ? words.slice(1) : words;
+  const terminator = tokens.findIndex(({ kind }) => kind === 'option-terminator');
+  const all = tokens.flatMap((token, at) =>
+    token.kind === 'positional' ? [{ at, value: token.value }] : [],
+  );
+  const asksForHelp = all[0]?.value === 'help';
+  const [first, ...behind] = asksForHelp ? all.slice(1) : all;
+  const word = first?.value;
   if (word !== undefined && !isCommandName(word)) {
     throw new UsageError(messages.unknownCommand(word, COMMAND_NAMES), null);
   }
@@ -60,12 +64,33 @@ export function parseArguments(argv: readonly string[], env: NodeJS.ProcessEnv):
       token.inlineValue && token.rawName.startsWith('--') ? `--${token.name}` : token.rawName;
     given.push(checked({ ...token, spelling }, command));
   }
-  if (rest[0] !== undefined) throw new UsageError(messages.tooManyArguments(rest[0]), command);
+  const isProgram = ({ at }: { at: number }) =>
+    terminator >= 0 && at > terminator && command !== null && takesProgram(command);
+  const rest = {
+    operands: behind.filter((one) => !isProgram(one)).map(({ value }) => value),
+    program: behind.filter(isProgram).map(({ value }) => value),
+  };
+  const most = asksForHelp || command === null ? 0 : operandsOf(command).most;
+  const extra = rest.operands[most];
+  if (extra !== undefined) throw new UsageError(messages.tooManyArguments(extra), command);
 
   if (given.some(({ name }) => name === 'version')) return { kind: 'version' };
   if (asksForHelp || given.some(({ name }) => name === 'help')) return { kind: 'help', command };
   if (command === null) throw new UsageError(messages.noCommand, null);
-  return { kind: 'run', command, settings: settingsOf(given, command, env) };
+  return { kind: 'run', command, settings: settingsOf(given, command, env, rest) };
+}
+
+interface Rest {
+  readonly operands: readonly string[];
+  readonly program: readonly string[];
+}
+
+function operandsOf(command: CommandName): { readonly least: number; readonly most: number } {
+  return (COMMANDS[command] as Command).operands ?? { least: 0, most: 0 };
+}
+
+function takesProgram(command: CommandName): boolean {
+  return (COMMANDS[command] as Command).takesProgram ?? false;
 }
 
 const PARSER_OPTIONS = Object.fromEntries(
@@ -115,6 +140,7 @@ function settingsOf(
   given: readonly Given[],
   command: CommandName,
   env: NodeJS.ProcessEnv,
+  rest: Rest,
 ): Settings {
   const last = (...names: OptionName[]) => given.findLast(({ name }) => names.includes(name));
   const settings: Settings = {
@@ -126,6 +152,8 @@ function settingsOf(
     silent: last('silent') !== undefined,
     timeoutMs: secondsOf(last('timeout')?.value ?? String(DEFAULT_TIMEOUT_S), command) * 1000,
     wait: last('wait', 'no-wait')?.name !== 'no-wait',
+    operands: rest.operands,
+    launch: command === 'launch' ? launchOf(given, rest) : null,
   };
   if (settings.foreground && settings.logFile !== null) {
     throw new UsageError(messages.logInForeground, command);
@@ -134,7 +162,39 @@ function settingsOf(
   if (settings.dataDirectory === null && command !== 'start') {
     throw new UsageError(messages.noDataDirectory, command);
   }
+  if (rest.operands.length < operandsOf(command).least) {
+    throw new UsageError(
+      messages.operandMissing((COMMANDS[command] as Command).operands?.usage ?? ''),
+      command,
+    );
+  }
   return settings;
+}
+
+function launchOf(given: readonly Given[], { operands, program }: Rest): LaunchSettings {
+  const last = (name: OptionName) => given.findLast((one) => one.name === name)?.value ?? null;
+  const restartTime = last('restart-time');
+  if (operands.length > 0 === program.length > 0) {
+    throw new UsageError(messages.moduleOrProgram, 'launch');
+  }
+  return {
+    program: program.length > 0 ? program : null,
+    name: last('name'),
+    type: last('type'),
+    function: last('function'),
+    arg: last('arg'),
+    flags: given.filter(({ name }) => name === 'flag').map(({ value }) => value),
+    restartTime: restartTime === null ? null : restartTimeOf(restartTime),
+    database: last('database'),
+    user: last('user'),
+  };
+}
+
+/** How large it may be is the sanity check's to say. */
+function restartTimeOf(word: string): number | 'never' {
+  if (word === 'never') return word;
+  if (/^\d+$/.test(word)) return Number(word);
+  throw new UsageError(messages.badRestartTime(word), 'launch');
 }
 
 function modeOf(word: string, command: CommandName): StopMode {

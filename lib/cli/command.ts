@@ -25,6 +25,25 @@ export interface Settings {
   readonly silent: boolean;
   readonly timeoutMs: number;
   readonly wait: boolean;
+  /** The words behind the command, as many as it takes. */
+  readonly operands: readonly string[];
+  /** Of `launch` only. */
+  readonly launch: LaunchSettings | null;
+}
+
+/** How a worker is registered; null: as registerDynamicBackgroundWorker() does without a word. */
+export interface LaunchSettings {
+  /** The words behind `--`: a program and its arguments, instead of a module. */
+  readonly program: readonly string[] | null;
+  readonly name: string | null;
+  readonly type: string | null;
+  readonly function: string | null;
+  /** JSON. */
+  readonly arg: string | null;
+  readonly flags: readonly string[];
+  readonly restartTime: number | 'never' | null;
+  readonly database: string | null;
+  readonly user: string | null;
 }
 
 export interface CommandModule {

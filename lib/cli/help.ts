@@ -9,7 +9,7 @@ export function generalHelp(): string {
     messages.summary,
     '',
     'Usage:',
-    ...COMMAND_NAMES.map((name) => `  bgworker ${usage(name)}`),
+    ...COMMAND_NAMES.map(usage),
     '  bgworker help COMMAND',
     '',
     'Commands:',
@@ -24,18 +24,32 @@ export function commandHelp(name: CommandName): string {
   const { options }: Command = COMMANDS[name];
   const chapters = [
     `bgworker ${name}: ${messages.summaries[name]}`,
-    `Usage:\n  bgworker ${usage(name)}`,
+    `Usage:\n${usage(name)}`,
     `Options:\n${optionLines(options).join('\n')}`,
   ];
   if (options.includes('mode')) chapters.push(messages.modesHelp);
   if (options.includes('config')) chapters.push(messages.configHelp);
+  if (name === 'launch') chapters.push(messages.launchHelp);
+  if (name === 'terminate') chapters.push(messages.terminateHelp);
   return chapters.join('\n\n');
 }
 
+const LINE_MAX = 100;
+const NAME_COLUMN = Math.max(...COMMAND_NAMES.map((name) => name.length));
+
+/** One line, or more, the words below each other. */
 function usage(name: CommandName): string {
-  const { options }: Command = COMMANDS[name];
+  const { options, operands }: Command = COMMANDS[name];
   const shown = options.filter((option) => option !== 'help' && option !== 'version');
-  return `${name.padEnd(7)}${shown.map((option) => `[${shortest(option)}]`).join(' ')}`;
+  const words = [...shown.map((option) => `[${shortest(option)}]`), operands?.usage ?? ''];
+  const lines = [`  bgworker ${name.padEnd(NAME_COLUMN)}`];
+  const indent = ' '.repeat(lines[0]?.length ?? 0);
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (longer.length <= LINE_MAX) lines[lines.length - 1] = longer;
+    else lines.push(`${indent} ${word}`);
+  }
+  return lines.map((line) => line.trimEnd()).join('\n');
 }
 
 function shortest(name: OptionName): string {

@@ -9,7 +9,7 @@ import {
   type LockFileContent,
   readLockFile,
 } from '../data-directory/lock-file.ts';
-import type { Settings } from './command.ts';
+import { EXIT, type ExitStatus, type Settings } from './command.ts';
 import * as messages from './messages.ts';
 import type { Output } from './output.ts';
 
@@ -76,6 +76,18 @@ export function requirePostmaster(dataDirectory: string, output: Output): LockFi
       output.complain(found.sentence);
       return null;
   }
+}
+
+/** For what is asked over the control socket: 'ok', or why it cannot be, after having said so. */
+export function requireRunning(dataDirectory: string, output: Output): ExitStatus {
+  const found = lookUp(dataDirectory);
+  if (found.kind === 'running') return EXIT.ok;
+  if (found.kind === 'inaccessible') {
+    output.complain(found.sentence);
+    return EXIT.noDataDirectory;
+  }
+  requirePostmaster(dataDirectory, output);
+  return found.kind === 'invalid' ? EXIT.failed : EXIT.notRunning;
 }
 
 /** false, after having said so: the signal did not get there. */

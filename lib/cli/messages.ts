@@ -49,6 +49,21 @@ export function tooManyArguments(first: string): string {
   return `too many command-line arguments (first is "${first}")`;
 }
 
+export function operandMissing(what: string): string {
+  return `too few command-line arguments: ${what} is missing`;
+}
+
+export const moduleOrProgram =
+  'name what to run: a module, or, behind --, a program with its arguments; one of the two';
+
+export function badRestartTime(word: string): string {
+  return `--restart-time must be 'never' or a whole number of seconds, got "${word}"`;
+}
+
+export function badArg(reason: string): string {
+  return `--arg must be JSON: ${reason}`;
+}
+
 export const logInForeground =
   'option --log is for a start in the background; with --foreground the log goes to stderr, which the shell can redirect';
 
@@ -211,6 +226,9 @@ export const summaries: Readonly<Record<CommandName, string>> = {
   stop: 'stop the postmaster of a data directory',
   reload: 'send it SIGHUP, which it passes on to its workers',
   status: 'say whether it is running; exit status 3 if it is not, 4 if there is no directory',
+  ps: 'list its workers',
+  launch: 'register a worker, and wait until it is started',
+  terminate: 'end a worker for good, and wait until it is gone',
 };
 
 export const explanations: Readonly<Record<OptionName, string>> = {
@@ -223,6 +241,14 @@ export const explanations: Readonly<Record<OptionName, string>> = {
   timeout: 'seconds to wait (default: 60)',
   wait: 'wait until the operation completes (default)',
   'no-wait': 'do not wait until the operation completes',
+  name: 'its name (default: the function’s, or the program’s)',
+  type: 'its type (default: its name)',
+  function: 'the function of the module (default: main)',
+  arg: 'its argument',
+  flag: 'SHMEM_ACCESS and so on; may be given several times',
+  'restart-time': 'seconds until it is started again, or never (default: 60)',
+  database: 'the default database of its connection',
+  user: 'the default user of its connection',
   help: 'show this help, then exit',
   version: 'output version information, then exit',
 };
@@ -238,3 +264,10 @@ function, which may be async, that returns one:
   export default { dataDirectory: 'data', preload: ['workers.js'] };
 Paths in it are taken from the working directory; -D and BGWORKER_DATA count more than its
 dataDirectory. A reload does not read it again.`;
+
+export const launchHelp = `MODULE is a file, a file: URL or the name of a package, which is looked for from the directory
+in which the postmaster was started. The worker outlives this command. A program is given no
+argument but its own.`;
+
+export const terminateHelp = `WORKER is the handle that "bgworker ps" shows (SLOT/GENERATION), a PID, or a name that only one
+worker has. A worker that does not listen to SIGTERM takes the time it needs.`;

@@ -5,12 +5,12 @@
 // once. It believes nothing that stands in the area: what the slots show is kept here as well.
 
 import { closeSync } from 'node:fs';
+import { statusOfWorker } from '../model/handle.ts';
 import type { SlotIndex, Worker } from '../model/state.ts';
 import { type Inventory, type MainArea, native, type SlotPid } from '../native.ts';
 
 /** What a slot shows in place of a pid (InvalidPid, and 0). */
-const NOT_YET_STARTED = -1;
-const STOPPED = 0;
+const NO_PID = { NOT_YET_STARTED: -1, STOPPED: 0 } as const;
 
 interface Shown {
   readonly generation: bigint;
@@ -42,15 +42,15 @@ export class SharedMemory {
   /** All of it anew, zero but for the slots. null: there was none. */
   reset(workers: Iterable<Worker>): MainArea | null {
     this.#shown.clear();
-    for (const worker of workers) this.#show(worker, NOT_YET_STARTED);
+    for (const worker of workers) this.#show(worker);
     return this.#area === null ? null : this.#renew(this.#area.structBytes);
   }
 
-  /** Shows where a worker stands; `isKnown`: its slot was in use before. */
-  publish(worker: Worker, isKnown: boolean): void {
+  /** Shows where a worker stands. */
+  publish(worker: Worker): void {
     // Between the request for a process and the process, nothing new is to be seen.
     if (worker.standing.kind === 'forking') return;
-    const { generation, pid } = this.#show(worker, isKnown ? STOPPED : NOT_YET_STARTED);
+    const { generation, pid } = this.#show(worker);
     this.#area?.publish(worker.slot, generation, pid);
   }
 
@@ -75,9 +75,11 @@ export class SharedMemory {
     for (const doorbell of this.doorbells) closeSync(doorbell);
   }
 
-  #show({ slot, generation, standing }: Worker, without: SlotPid): Shown {
-    const shown = { generation, pid: 'pid' in standing ? standing.pid : without };
-    this.#shown.set(slot, shown);
+  #show(worker: Worker): Shown {
+    const seen = statusOfWorker(worker);
+    const pid = seen.status === 'STARTED' ? seen.pid : NO_PID[seen.status];
+    const shown = { generation: worker.generation, pid };
+    this.#shown.set(worker.slot, shown);
     return shown;
   }
 

@@ -62,10 +62,10 @@ export type Event =
   | { readonly kind: 'memory-ready' }
   /** One of them failed, and will when tried again. */
   | { readonly kind: 'memory-failed'; readonly error: Error }
-  /** A dynamic worker; the slot is firstFreeSlot(), the generation nextGeneration. */
+  /** A dynamic worker, if it finds a place (place.ts). `ticket`: of who waits for the answer. */
   | {
       readonly kind: 'registered';
-      readonly slot: SlotIndex;
+      readonly ticket: number;
       readonly registration: Registration;
     }
   /** TerminateBackgroundWorker; a stale generation changes nothing. */

@@ -14,14 +14,23 @@ export const RESTART_TIME_MAX_S = 86_400_000;
 /** The most slots that a postmaster can have (the range of max_worker_processes). */
 export const WORKER_PROCESSES_MAX = 262_143;
 
+/** The most workers of the class CLASS_PARALLEL at a time (the range of max_parallel_workers). */
+export const PARALLEL_WORKERS_MAX = 1024;
+
 /**
  * What a worker asks for (bgw_flags).
  *
  * - `SHMEM_ACCESS`: keeps the main shared memory area mapped. The price: a crash of this worker
  *   takes every other worker with shared memory down with it.
  * - `BACKEND_DATABASE_CONNECTION`: permits `worker.connect()`. Needs `SHMEM_ACCESS`.
+ * - `CLASS_PARALLEL`: counts against `maxParallelWorkers`, too, so that short helpers of one task
+ *   cannot take every slot. Never started again: its `restartTime` must be 'never'.
  */
-export const WORKER_FLAGS = ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'] as const;
+export const WORKER_FLAGS = [
+  'SHMEM_ACCESS',
+  'BACKEND_DATABASE_CONNECTION',
+  'CLASS_PARALLEL',
+] as const;
 
 export type WorkerFlag = (typeof WORKER_FLAGS)[number];
 
@@ -50,4 +59,9 @@ export interface Registration {
 /** Does a crash of this worker put the shared memory of others in doubt? */
 export function isAttached(registration: Registration): boolean {
   return registration.flags.includes('SHMEM_ACCESS');
+}
+
+/** Is it one of those that `maxParallelWorkers` limits? */
+export function isParallel(registration: Registration): boolean {
+  return registration.flags.includes('CLASS_PARALLEL');
 }

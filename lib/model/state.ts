@@ -20,6 +20,8 @@ export interface Worker {
   readonly staticIndex: number | null;
   /** Somebody asked for its end: whatever comes, it is not started again. */
   readonly terminated: boolean;
+  /** It has had a process: while it has none, a handle says STOPPED and not NOT_YET_STARTED. */
+  readonly hasStarted: boolean;
   readonly standing: Standing;
 }
 
@@ -38,6 +40,8 @@ export interface Shutdown {
 export interface Limits {
   /** How many slots there are (max_worker_processes). */
   readonly slotCount: number;
+  /** How many workers of the class CLASS_PARALLEL there may be (max_parallel_workers). */
+  readonly parallelCount: number;
   /** After SIGTERM of a fast shutdown; PostgreSQL waits for ever. */
   readonly shutdownMs: number;
   /** After SIGQUIT (SIGKILL_CHILDREN_AFTER_SECS). */
@@ -110,12 +114,4 @@ export function initialState({ limits, follows }: Begin): State {
     nextChild: 1,
     nextGeneration: 1n,
   };
-}
-
-/** The slot that a dynamic worker would get (first free in index order), or null. */
-export function firstFreeSlot(state: State): SlotIndex | null {
-  for (let slot = 0; slot < state.limits.slotCount; slot++) {
-    if (!state.workers.has(slot)) return slot;
-  }
-  return null;
 }

@@ -54,6 +54,14 @@ export interface Native {
   /** pidfd_send_signal. false: the process (or every one of its group) is gone already. */
   sendSignal(pidfd: number, signal: number, to: 'process' | 'group'): boolean;
 
+  // The control socket, and the arguments that come over it.
+  /** A Unix stream socket, whose file at `path` has this mode from its first moment. */
+  listenLocally(path: string, mode: number, backlog: number): number;
+  /** memfd_create(2): an empty file without a name, to be written. */
+  memoryFile(): number;
+  /** Nothing of the memory file can be changed any more, by whoever is given its descriptor. */
+  sealFile(descriptor: number): void;
+
   // The launcher's side, before and in its loop.
   startSession(): void;
   setParentDeathSignal(signal: number): void;

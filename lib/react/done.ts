@@ -1,7 +1,7 @@
 // done.ts: what an action leaves behind in the state, once perform.ts has carried it out.
 
 import type { Action } from '../model/action.ts';
-import { type Instant, unreachable } from '../model/standing.ts';
+import { type Instant, isAlive, unreachable } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
 import { resetWorkers, withStanding } from './workers.ts';
 
@@ -78,6 +78,7 @@ function afterEndServer(state: State, { signal }: Of<'end-server'>, at: Instant)
 }
 
 function forget(state: State, slot: number): State {
-  if (state.workers.get(slot)?.standing.kind !== 'gone') return state;
+  const worker = state.workers.get(slot);
+  if (worker === undefined || isAlive(worker.standing)) return state;
   return { ...state, workers: state.workers.without(slot) };
 }

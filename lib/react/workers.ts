@@ -5,6 +5,7 @@
 
 import type { Event, StaticWorker } from '../model/event.ts';
 import type { Exit } from '../model/exit.ts';
+import { placeFor } from '../model/place.ts';
 import { isAttached } from '../model/registration.ts';
 import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
@@ -35,8 +36,6 @@ export function announceStatic(
   if (state.phase === 'INIT') {
     let slot = 0;
     for (const { staticIndex, registration } of announced) {
-      // A dynamic worker may have been there first.
-      while (workers.has(slot)) slot++;
       if (slot >= state.limits.slotCount) break;
       workers = workers.with(slot, {
         slot,
@@ -44,8 +43,10 @@ export function announceStatic(
         registration,
         staticIndex,
         terminated: false,
+        hasStarted: false,
         standing: { kind: 'due', notBefore: at },
       });
+      slot++;
     }
     return { ...state, workers };
   }
@@ -61,21 +62,22 @@ export function announceStatic(
 }
 
 /**
- * A dynamic worker. While everything is being stopped it is refused by being gone at once. A slot
- * that is in use belongs to who has it: a second worker in it would make the first one's process
- * nobody's.
+ * A dynamic worker, in the first free slot; without one the answer is no, and nothing changes.
+ * While everything is being stopped it is gone at once, so that who waits for it waits for nothing.
  */
-export function register(state: State, event: Of<'registered'>, at: Instant): State {
-  if (state.workers.has(event.slot)) return state;
+export function register(state: State, { registration }: Of<'registered'>, at: Instant): State {
+  const place = placeFor(state, registration);
+  if (place.kind !== 'slot') return state;
   const standing: Standing =
     state.shutdown === null ? { kind: 'due', notBefore: at } : { kind: 'gone', last: null };
   return {
     ...withWorker(state, {
-      slot: event.slot,
+      slot: place.slot,
       generation: state.nextGeneration,
-      registration: event.registration,
+      registration,
       staticIndex: null,
       terminated: false,
+      hasStarted: false,
       standing,
     }),
     nextGeneration: state.nextGeneration + 1n,
@@ -95,7 +97,11 @@ export function workerForked(state: State, event: Of<'forked'>, at: Instant): St
   const worker = state.workers.get(event.slot);
   if (worker?.standing.kind !== 'forking' || worker.standing.child !== event.child) return state;
   const { child, pid } = event;
-  return withStanding(state, worker, { kind: 'running', child, pid, since: at });
+  return withWorker(state, {
+    ...worker,
+    hasStarted: true,
+    standing: { kind: 'running', child, pid, since: at },
+  });
 }
 
 /** A fork that fails counts as a failure of the worker, now. */
@@ -163,15 +169,19 @@ function afterFailure(state: State, worker: Worker, at: Instant, exit: Exit | nu
 /**
  * After a crash cycle (ResetBackgroundWorkerCrashTimes): at once, or never. Who has no part in
  * shared memory has none in the cycle either, and waits on as if nothing had happened.
+ *
+ * What comes back is as good as new: a handle of a dynamic worker from before the crash says
+ * STOPPED, whoever has the slot.
  */
 export function resetWorkers(state: State, at: Instant): State {
-  const workers = state.workers.map((worker) => {
+  let { nextGeneration } = state;
+  const workers = state.workers.map((worker): Worker => {
     if (worker.standing.kind !== 'due' || !isAttached(worker.registration)) return worker;
-    const never = worker.registration.restartTime === 'never';
-    return {
-      ...worker,
-      standing: never ? { kind: 'gone', last: null } : { kind: 'due', notBefore: at },
-    };
+    if (worker.registration.restartTime === 'never') {
+      return { ...worker, standing: { kind: 'gone', last: null } };
+    }
+    const generation = worker.staticIndex === null ? nextGeneration++ : worker.generation;
+    return { ...worker, generation, hasStarted: false, standing: { kind: 'due', notBefore: at } };
   });
-  return { ...state, workers };
+  return { ...state, workers, nextGeneration };
 }

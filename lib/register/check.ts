@@ -60,7 +60,7 @@ const optionsSchema = v.strictObject(
     name: label(NAME_MAX_BYTES),
     type: v.optional(label(NAME_MAX_BYTES)),
     flags: v.optional(
-      v.array(oneOf(WORKER_FLAGS), `must be a list of ${WORKER_FLAGS.join(' and ')}`),
+      v.array(oneOf(WORKER_FLAGS), `must be a list of ${WORKER_FLAGS.join(', ')}`),
       [],
     ),
     startTime: v.optional(oneOf(START_TIMES), 'RecoveryFinished'),
@@ -126,6 +126,10 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
   if (wantsDatabase && !wantsMemory) refuse('flags', messages.databaseNeedsSharedMemory);
   if (startTime === 'PostmasterStart' && (wantsDatabase || wantsMemory)) {
     refuse('startTime', messages.postmasterStartAlone);
+  }
+  if (flags.includes('CLASS_PARALLEL')) {
+    if (options.restartTime !== 'never') refuse('restartTime', messages.parallelNeverRestarts);
+    if (options.restartOnExit0) refuse('restartOnExit0', messages.parallelStaysDone);
   }
   if (origin.kind === 'dynamic' && body.kind === 'closure')
     refuse('main', messages.closureIsStatic);

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../log.ts';
-import { WORKER_PROCESSES_MAX } from '../model/registration.ts';
+import { PARALLEL_WORKERS_MAX, WORKER_PROCESSES_MAX } from '../model/registration.ts';
 import { parseConninfo } from '../postgres/conninfo/index.ts';
 import { oneOf, validate, wholeNumber } from './validate.ts';
 
@@ -29,6 +29,8 @@ export interface PostmasterOptions {
   readonly preload?: readonly (string | URL)[];
   /** Slots for workers, static and dynamic together; 1 to 262 143. Default: 8. */
   readonly maxWorkerProcesses?: number;
+  /** How many of them may be of the class CLASS_PARALLEL; 0 to 1024. Default: 8. */
+  readonly maxParallelWorkers?: number;
   /** The database whose state moves the phases. Default: none, straight to RUN. */
   readonly postgres?: EmbeddedPostgres | FollowedPostgres;
   /** How workers without a wish of their own are launched. Default: 'fork'. */
@@ -54,6 +56,7 @@ export interface CheckedOptions {
   readonly dataDirectory: string;
   readonly preload: readonly string[];
   readonly maxWorkerProcesses: number;
+  readonly maxParallelWorkers: number;
   readonly postgres: EmbeddedPostgres | FollowedPostgres | null;
   readonly launch: 'fork' | 'exec';
   readonly restartAfterCrash: boolean;
@@ -108,6 +111,7 @@ const schema = v.strictObject(
     dataDirectory: place,
     preload: v.optional(v.array(place, 'must be a list of modules'), []),
     maxWorkerProcesses: v.optional(wholeNumber('', 1, WORKER_PROCESSES_MAX), 8),
+    maxParallelWorkers: v.optional(wholeNumber('', 0, PARALLEL_WORKERS_MAX), 8),
     postgres: v.optional(postgres),
     launch: v.optional(oneOf(['fork', 'exec']), 'fork'),
     restartAfterCrash: v.optional(yesOrNo, true),

@@ -1,6 +1,9 @@
 // background-worker.ts: what main() gets: the worker's view of itself (MyBgworkerEntry).
 
 import type { Client } from 'pg';
+import { ControlClient } from '../dynamic/control-client.ts';
+import { DynamicWorkers } from '../dynamic/dynamic-workers.ts';
+import type { BackgroundWorkerHandle, WaitOptions } from '../dynamic/handle.ts';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { connectedTwice, flagMissing, noDatabaseFollowed, noSharedMemory } from '../messages.ts';
@@ -10,9 +13,17 @@ import type { Attached } from '../shared/attached.ts';
 import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
 import { AttachedNames, type SharedNames, type SharedRequests } from '../shared/names.ts';
+import type { ControlPlace } from '../travel/control.ts';
 import type { WorkerStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
+import {
+  checkParallel,
+  type ParallelOptions,
+  type ParallelTask,
+} from './parallel/parallel-options.ts';
+import { type Leader, ParallelRun } from './parallel/parallel-run.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
+import type { DynamicBackgroundWorkerOptions } from './worker-options.ts';
 
 export interface ConnectOptions {
   /** Default: the registration's `database`, else the one of the postmaster's conninfo. */
@@ -20,6 +31,16 @@ export interface ConnectOptions {
   /** Default: the registration's `user`, else the one of the postmaster's conninfo. */
   readonly user?: string;
   readonly signal?: AbortSignal;
+}
+
+/** What the process around a worker has for it. */
+export interface WorkerSurroundings {
+  /** null: it has not asked for shared memory. */
+  readonly attached: Attached | null;
+  /** What the preload modules asked for in shared memory. */
+  readonly requests: SharedRequests;
+  readonly control: ControlPlace;
+  createLog(): Logger;
 }
 
 /** One worker process, seen from inside. Made once, before main() is called. */
@@ -36,23 +57,21 @@ export class BackgroundWorker {
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
   readonly #requests: SharedRequests;
+  readonly #control: ControlPlace;
   readonly #createLog: () => Logger;
   #log: Logger | null = null;
   #shmem: SharedNames | null = null;
   #dsm: DynamicSharedMemory | null = null;
+  #dynamic: DynamicWorkers | null = null;
   #shutdown: AbortController | null = null;
   #hasConnected = false;
 
-  /** For the worker's wiring. `requests`: what the preload modules asked for in shared memory. */
-  constructor(
-    start: WorkerStart,
-    attached: Attached | null,
-    requests: SharedRequests,
-    createLog: () => Logger,
-  ) {
+  /** For the worker's wiring. */
+  constructor(start: WorkerStart, { attached, requests, control, createLog }: WorkerSurroundings) {
     this.#start = start;
     this.#attached = attached;
     this.#requests = requests;
+    this.#control = control;
     this.#createLog = createLog;
     this.#ownLatch =
       attached === null ? new PrivateLatch() : SharedLatch.ofProcess(attached.process);
@@ -116,9 +135,58 @@ export class BackgroundWorker {
     return this.#shutdown.signal;
   }
 
+  /**
+   * Registers a worker while the postmaster runs (RegisterDynamicBackgroundWorker). Resolves when it
+   * is registered, which is before it is started: see BackgroundWorkerHandle. It outlives this one.
+   *
+   * @throws BgworkerError ERR_INVALID_REGISTRATION, ERR_TOO_MANY_WORKERS, ERR_POSTMASTER_DIED,
+   * ERR_CONTROL_SOCKET; the signal's reason
+   */
+  async registerDynamicBackgroundWorker(
+    options: DynamicBackgroundWorkerOptions,
+    waitOptions: WaitOptions = {},
+  ): Promise<BackgroundWorkerHandle> {
+    return this.#registrar().register(options, waitOptions);
+  }
+
+  /**
+   * Has the task done for each input by parallel workers, which it starts and ends: `await` gives all
+   * results, `for await` one after the other, in the order of the inputs either way. Nothing happens
+   * before one of them. If a worker fails or dies, the others are ended and it rejects.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION, and ERR_WRONG_STATE without SHMEM_ACCESS, at once;
+   * then ERR_TOO_MANY_WORKERS if there is no room for a single one, ERR_PARALLEL_FAILED, what
+   * inputs or registration throw; the signal's reason
+   */
+  runParallel<Result = unknown, Input = unknown>(
+    task: ParallelTask,
+    inputs: Iterable<Input> | AsyncIterable<Input>,
+    options: ParallelOptions,
+  ): ParallelRun<Result> {
+    const checked = checkParallel(task, inputs, options);
+    const { process: here } = this.#memory('runParallel()');
+    const { database, user } = this.#start.registration;
+    const leader: Leader = {
+      name: this.name,
+      database,
+      user,
+      dsm: this.dsm,
+      log: () => this.log,
+      look: () => here.waits.look(),
+      register: (registration, wait) => this.#registrar().register(registration, wait),
+    };
+    return new ParallelRun<Result>({ leader, task, inputs, checked, signal: options.signal });
+  }
+
+  #registrar(): DynamicWorkers {
+    this.#dynamic ??= new DynamicWorkers(new ControlClient(this.#control));
+    return this.#dynamic;
+  }
+
   /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */
   orphan(): boolean {
-    return this.#ownLatch.orphan();
+    const wasHeard = this.#dynamic?.orphan() ?? false;
+    return this.#ownLatch.orphan() || wasHeard;
   }
 
   /** For the library's own wiring: what a C worker works with; null without shared memory. */

@@ -3,7 +3,7 @@
 // The steps are those of BackgroundWorkerMain, numbered, each with its reason. Both kinds of child
 // come through here: the fork of the launcher, and the freshly exec'ed node.
 
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { createLogger, type Logger, type LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
 import { type Body, isAttached } from '../model/registration.ts';
@@ -12,11 +12,13 @@ import { type DescriptorWatcher, native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
 import type { SharedRequests } from '../shared/names.ts';
 import { saysDamaged } from '../shared/refusal.ts';
+import type { ControlPlace } from '../travel/control.ts';
 import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
+import { readArgument } from './argument.ts';
 import { attach, type InheritedMemory, leave } from './attach.ts';
 import { BackgroundWorker } from './background-worker.ts';
-import { importModule } from './import-module.ts';
 import { leaveByExitNow } from './leave.ts';
+import { loadFunction } from './load-function.ts';
 import { deliverHeld, installDefaults } from './signals.ts';
 import type { WorkerMain } from './worker-options.ts';
 
@@ -33,6 +35,10 @@ export interface WorkerEnvironment {
   readonly registry: WorkerSource;
   /** What it inherited, if it asked for shared memory. */
   readonly memory: InheritedMemory | null;
+  /** Where its argument lies, if that is a file. */
+  readonly argumentDescriptor: number | null;
+  /** Where it finds its postmaster, to register workers of its own. */
+  readonly control: ControlPlace;
   readonly log: LogOptions;
 }
 
@@ -53,10 +59,13 @@ export function runWorker(environment: WorkerEnvironment): void {
  * Launcher only, before its first fork: the way to main() once, and back. V8 compiles a function
  * when it is first called, and what was compiled here is not compiled again in every child.
  */
-export function rehearseWorker(environment: WorkerEnvironment): void {
+export async function rehearseWorker(environment: WorkerEnvironment): Promise<void> {
   const { worker, undo } = prepare(environment);
-  startBody(environment.start.registration.body, environment.start, environment.registry, worker);
-  undo();
+  try {
+    await startBody(environment, worker).finished;
+  } finally {
+    undo();
+  }
 }
 
 interface Prepared {
@@ -66,7 +75,8 @@ interface Prepared {
 }
 
 /** The steps before any code of the worker's own. */
-function prepare({ start, memory, registry, log: options }: WorkerEnvironment): Prepared {
+function prepare(environment: WorkerEnvironment): Prepared {
+  const { start, memory, registry, control, log: options } = environment;
   const { registration, slot } = start;
   const log = lazily(() => createLogger(options, registration.name));
   let attached: Attached | null = null;
@@ -80,7 +90,8 @@ function prepare({ start, memory, registry, log: options }: WorkerEnvironment): 
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
   if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
-  const worker = new BackgroundWorker(start, attached, registry.shared, log);
+  const requests = registry.shared;
+  const worker = new BackgroundWorker(start, { attached, requests, control, createLog: log });
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
   // 4. The end of the postmaster.
@@ -111,10 +122,11 @@ function lazily<T>(make: () => T): () => T {
   };
 }
 
-function run({ start, registry }: WorkerEnvironment, worker: BackgroundWorker): void {
+function run(environment: WorkerEnvironment, worker: BackgroundWorker): void {
+  const { start } = environment;
   const { registration } = start;
   // 6. main(). Signals are blocked until its synchronous part is over.
-  const body = startBody(registration.body, start, registry, worker);
+  const body = startBody(environment, worker);
   body.started.then(
     () => {
       installDefaults(() => {
@@ -140,26 +152,23 @@ interface RunningBody {
   readonly finished: Promise<number | undefined>;
 }
 
-function startBody(
-  body: Body,
-  start: WorkerStart,
-  registry: WorkerSource,
-  worker: BackgroundWorker,
-): RunningBody {
-  const arg = start.staticIndex === null ? undefined : registry.argOf(start.staticIndex);
+function startBody(environment: WorkerEnvironment, worker: BackgroundWorker): RunningBody {
+  const { start, registry } = environment;
+  const { body } = start.registration;
+  const main = (): WorkerMain => registry.mainOf(start.staticIndex);
   switch (body.kind) {
     case 'closure':
-      return call(registry.mainOf(start.staticIndex), worker, arg);
+      return call(main(), worker, () => argumentOf(environment));
     case 'module': {
-      const loaded = loadFunction(body);
-      const running = loaded.then((main) => call(main, worker, arg));
+      const loaded = loadFunction(body.module, body.function);
+      const running = loaded.then((found) => call(found, worker, () => argumentOf(environment)));
       return {
         started: running.then(({ started }) => started),
         finished: running.then(({ finished }) => finished),
       };
     }
     case 'native':
-      return callNative(body, worker, arg);
+      return callNative(body, worker, () => argumentOf(environment));
     case 'exec':
       // The launcher replaces the process before any JavaScript runs.
       throw new Error('an exec body is not run by node');
@@ -168,9 +177,15 @@ function startBody(
   }
 }
 
-function call(main: WorkerMain, worker: BackgroundWorker, arg: unknown): RunningBody {
+function argumentOf({ start, registry, argumentDescriptor }: WorkerEnvironment): unknown {
+  if (start.staticIndex !== null) return registry.argOf(start.staticIndex);
+  return readArgument(start.argument, argumentDescriptor);
+}
+
+/** `arg` may fail like main() itself: it was made by somebody else. */
+function call(main: WorkerMain, worker: BackgroundWorker, arg: () => unknown): RunningBody {
   try {
-    const finished = Promise.resolve(main(worker, arg)).then(() => undefined);
+    const finished = Promise.resolve(main(worker, arg())).then(() => undefined);
     return { started: Promise.resolve(), finished };
   } catch (error) {
     const failed = Promise.reject(error);
@@ -178,30 +193,20 @@ function call(main: WorkerMain, worker: BackgroundWorker, arg: unknown): Running
   }
 }
 
-async function loadFunction(body: Extract<Body, { kind: 'module' }>): Promise<WorkerMain> {
-  const loaded = await importModule(asUrl(body.module));
-  const found = loaded[body.function];
-  if (typeof found === 'function') return found as WorkerMain;
-  throw new Error(messages.functionMissing(body.module, body.function, Object.keys(loaded)));
-}
-
-function asUrl(module: string): string {
-  return module.startsWith('/') ? pathToFileURL(module).href : module;
-}
-
 /** A C function has the thread to itself; signals stay blocked but inside its own wait. */
 function callNative(
   body: Extract<Body, { kind: 'native' }>,
   worker: BackgroundWorker,
-  arg: unknown,
+  arg: () => unknown,
 ): RunningBody {
   const { library } = body;
   try {
+    const given = arg();
     const code = native.runNativeWorker({
       library: library.startsWith('file:') ? fileURLToPath(library) : library,
       function: body.function,
       name: worker.name,
-      arg: arg instanceof Uint8Array ? arg : Buffer.from(JSON.stringify(arg) ?? ''),
+      arg: given instanceof Uint8Array ? given : Buffer.from(JSON.stringify(given) ?? ''),
       deathDescriptor: DEATH_DESCRIPTOR,
       attachment: worker.attachment,
     });

@@ -22,7 +22,13 @@ export type WorkerBody =
   | { readonly native: { readonly library: string | URL; readonly function: string } };
 
 /** What `registerBackgroundWorker()` takes. */
-export type BackgroundWorkerOptions = WorkerBody & {
+export type BackgroundWorkerOptions = WorkerBody & CommonOptions;
+
+/** What `registerDynamicBackgroundWorker()` takes: a closure cannot travel. */
+export type DynamicBackgroundWorkerOptions = Exclude<WorkerBody, { readonly main: WorkerMain }> &
+  CommonOptions;
+
+interface CommonOptions {
   /** Shown in the process title and in log lines; 1 to 95 bytes (bgw_name). */
   readonly name: string;
   /** What workers of one kind have in common; default: the name (bgw_type). */
@@ -46,4 +52,4 @@ export type BackgroundWorkerOptions = WorkerBody & {
   readonly user?: string;
   /** Anything structured-cloneable; copied at registration (bgw_main_arg, bgw_extra). */
   readonly arg?: unknown;
-};
+}

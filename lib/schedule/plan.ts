@@ -5,6 +5,7 @@
 // wants the loop (connections, signals, exits) gets it before the next worker is started.
 
 import type { Action } from '../model/action.ts';
+import { isNormal } from '../model/phase.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
 import { endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
@@ -36,9 +37,16 @@ export function plan(state: State, now: Instant): Plan {
   return { actions, wakeAt: earliest(nextStartAt(state, now), nextStrongerAt(state)) };
 }
 
-function* forgetGone(state: State): Generator<Action> {
-  for (const { slot, standing } of state.workers.values()) {
-    if (standing.kind === 'gone') yield { kind: 'forget', slot };
+/**
+ * Who is gone. And on the way down dynamic workers without a process: none is started any more, and
+ * who waits for one waits for nothing (ForgetUnstartedBackgroundWorkers). For a static one nobody
+ * can wait.
+ */
+function* forgetGone({ workers, phase, shutdown }: State): Generator<Action> {
+  const isEnding = shutdown !== null && !isNormal(phase);
+  for (const { slot, staticIndex, standing } of workers.values()) {
+    const isUnstarted = isEnding && standing.kind === 'due' && staticIndex === null;
+    if (standing.kind === 'gone' || isUnstarted) yield { kind: 'forget', slot };
   }
 }
 

@@ -7,6 +7,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { LogOptions } from '../log.ts';
 import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
+import type { ControlPlace } from './control.ts';
 
 /** The descriptors that a launcher and an exec'ed worker find open, by number. */
 export const CONTROL_DESCRIPTOR = 3;
@@ -14,6 +15,8 @@ export const CONTROL_DESCRIPTOR = 3;
 export const DEATH_DESCRIPTOR = 4;
 /** The main area, of an exec'ed worker that is attached. The launcher gets it as a message. */
 export const AREA_DESCRIPTOR = 5;
+/** The argument of an exec'ed worker, if it comes as a file; one higher if the worker is attached. */
+export const ARGUMENT_DESCRIPTOR = 5;
 /** An exec'ed child that initialises shared memory: where it tells its failure. */
 export const ANSWER_DESCRIPTOR = 6;
 /** It has the first slot for itself: whoever is attached later has not come yet. */
@@ -35,6 +38,8 @@ export interface LauncherConfig {
   readonly log: LogOptions;
   /** Workers will connect: load the client library before the first fork. */
   readonly postgres: boolean;
+  /** Where workers register workers of their own. */
+  readonly control: ControlPlace;
 }
 
 /** What an exec'ed worker gets instead of the memory of a fork. */
@@ -85,7 +90,15 @@ export interface WorkerStart {
   readonly staticIndex: number | null;
   /** Where worker.connect() goes, for libpq; null if the postmaster follows no database. */
   readonly conninfo: string | null;
+  /** What a dynamic worker was registered with; null: nothing, or it is a static one. */
+  readonly argument: TravellingArgument | null;
 }
+
+/** Serialized (v8.serialize), to be read in the worker and nowhere else. */
+export type TravellingArgument =
+  | { readonly kind: 'inline'; readonly base64: string }
+  /** A memory file, which the child is given with the fork. */
+  | { readonly kind: 'file' };
 
 export function encodeNote(note: LauncherConfig | ExecedWorkerConfig | Announcement): Buffer {
   return serialize(note);

@@ -32,7 +32,7 @@ const STRENGTH = { SIGTERM: 1, SIGINT: 1, SIGQUIT: 2, SIGKILL: 3 } as const;
 
 interface Book {
   readonly registration: Registration;
-  readonly generation: bigint;
+  generation: bigint;
   notBefore: number;
   /** Why it may be forgotten; null: it may not. */
   mayGo: string | null;
@@ -46,6 +46,7 @@ export class Rules {
   #forks = 0;
   #stopBy = Number.POSITIVE_INFINITY;
   #isEnding = false;
+  #lastGeneration = 0n;
 
   constructor(world: World, limits: Limits) {
     this.#world = world;
@@ -77,6 +78,8 @@ export class Rules {
         });
       }
     }
+    if (event.kind === 'registered') this.#registered(event.registration, before, after);
+    if (event.kind === 'done' && event.action.kind === 'reset-memory') this.#renamed(after);
     if (event.kind === 'terminate') this.#terminated(event.slot, event.generation);
     if (event.kind === 'exited' || event.kind === 'fork-failed') {
       const standing = before.workers.get(event.slot)?.standing;
@@ -177,6 +180,43 @@ export class Rules {
     const { shutdownMs, quitMs } = this.#limits;
     // The answer to a fork, then each ladder to its end: the workers', then the server's.
     this.#stopBy = at + 2 * (shutdownMs + quitMs) + 8 * LATENCY_MAX_MS;
+  }
+
+  /** A place is given whenever there is one, and it is the first. */
+  #registered(registration: Registration, before: State, after: State): void {
+    const isOfTheClass = (one: Registration) => one.flags.includes('CLASS_PARALLEL');
+    const free = Array.from({ length: this.#limits.slotCount }, (_, slot) => slot).filter(
+      (slot) => !before.workers.has(slot),
+    );
+    let ofTheClass = 0;
+    for (const one of before.workers.values()) if (isOfTheClass(one.registration)) ofTheClass++;
+    const isTooMany = isOfTheClass(registration) && ofTheClass >= this.#limits.parallelCount;
+    const slot = before.phase === 'INIT' || isTooMany ? undefined : free[0];
+    if (slot === undefined) {
+      if (after !== before) this.broken('a worker without a place');
+      return;
+    }
+    const generation = after.workers.get(slot)?.generation ?? -1n;
+    this.#newest(generation);
+  }
+
+  /** By a crash cycle: dynamic workers that are attached, and nobody else. */
+  #renamed(after: State): void {
+    for (const [slot, { generation, staticIndex, registration }] of after.workers) {
+      const book = this.#books.get(slot) as Book;
+      if (book.generation === generation) continue;
+      if (staticIndex !== null) this.broken('a static worker of another generation');
+      if (!registration.flags.includes('SHMEM_ACCESS')) {
+        this.broken('a crash cycle that renames who has no part in it');
+      }
+      this.#newest(generation);
+      book.generation = generation;
+    }
+  }
+
+  #newest(generation: bigint): void {
+    if (generation <= this.#lastGeneration) this.broken('a generation is used twice');
+    this.#lastGeneration = generation;
   }
 
   #terminated(slot: number, generation: bigint): void {

@@ -2,7 +2,7 @@
 
 import type { Event } from '../../lib/model/event.ts';
 import type { Registration } from '../../lib/model/registration.ts';
-import { firstFreeSlot, initialState, type Limits, type State } from '../../lib/model/state.ts';
+import { initialState, type Limits, type State } from '../../lib/model/state.ts';
 import { apply } from '../../lib/react/apply.ts';
 import { plan } from '../../lib/schedule/plan.ts';
 import { Random } from './random.ts';
@@ -38,6 +38,7 @@ export class Life {
     this.#random = random;
     this.#limits = {
       slotCount: 1 + random.below(10),
+      parallelCount: random.below(4),
       shutdownMs: random.pick([0, 3_000, 60_000]),
       quitMs: 5_000,
       serverRestartMs: 1_000,
@@ -134,18 +135,22 @@ export class Life {
   #registration(): Registration {
     const random = this.#random;
     const isAttached = random.chance(0.5);
+    const isParallel = random.chance(0.2);
     return {
       name: `w${this.#registered++}`,
       type: 'w',
-      flags: isAttached ? ['SHMEM_ACCESS'] : [],
+      flags: [
+        ...(isAttached ? (['SHMEM_ACCESS'] as const) : []),
+        ...(isParallel ? (['CLASS_PARALLEL'] as const) : []),
+      ],
       // Whoever starts before memory is ready cannot be attached; register/check.ts refuses it.
       startTime: random.pick(
         isAttached
           ? (['ConsistentState', 'RecoveryFinished'] as const)
           : (['PostmasterStart', 'ConsistentState', 'RecoveryFinished'] as const),
       ),
-      restartTime: random.pick([0, 1, 5, 60, 3_600, 'never']),
-      restartOnExit0: random.chance(0.2),
+      restartTime: isParallel ? 'never' : random.pick([0, 1, 5, 60, 3_600, 'never']),
+      restartOnExit0: !isParallel && random.chance(0.2),
       launch: null,
       database: null,
       user: null,
@@ -154,10 +159,7 @@ export class Life {
   }
 
   #register(): void {
-    const slot = firstFreeSlot(this.#state);
-    // As the public face does: not before the static ones have their slots.
-    if (slot === null || this.#state.phase === 'INIT') return;
-    this.#hear({ kind: 'registered', slot, registration: this.#registration() });
+    this.#hear({ kind: 'registered', ticket: 0, registration: this.#registration() });
   }
 
   #terminate(): void {

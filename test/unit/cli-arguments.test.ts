@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { parseArguments } from '../../lib/cli/arguments.ts';
-import { type Settings, UsageError } from '../../lib/cli/command.ts';
+import { type LaunchSettings, type Settings, UsageError } from '../../lib/cli/command.ts';
 import { COMMAND_NAMES, COMMANDS, type Command } from '../../lib/cli/commands.ts';
 import { commandHelp, generalHelp } from '../../lib/cli/help.ts';
 import { seeHelp } from '../../lib/cli/messages.ts';
@@ -17,7 +17,26 @@ const DEFAULTS: Settings = {
   silent: false,
   timeoutMs: 60_000,
   wait: true,
+  operands: [],
+  launch: null,
 };
+
+const LAUNCH: LaunchSettings = {
+  program: null,
+  name: null,
+  type: null,
+  function: null,
+  arg: null,
+  flags: [],
+  restartTime: null,
+  database: null,
+  user: null,
+};
+
+const launching = (operands: string[], changes: Partial<LaunchSettings> = {}) => ({
+  operands,
+  launch: { ...LAUNCH, ...changes },
+});
 
 function words(line: string): string[] {
   return line === '' ? [] : line.split(' ');
@@ -59,6 +78,36 @@ describe('good command lines', () => {
     ['start -D d --log out', 'start', { logFile: 'out' }],
     ['start -D d --foreground', 'start', { foreground: true }],
     ['-s start -D d', 'start', { silent: true }],
+    ['ps -D d', 'ps', {}],
+    ['terminate -D d 3/17', 'terminate', { operands: ['3/17'] }],
+    ['terminate w -D d -W', 'terminate', { operands: ['w'], wait: false }],
+    ['-D d terminate w', 'terminate', { operands: ['w'] }],
+    ['terminate -D d -- -w', 'terminate', { operands: ['-w'] }],
+    ['launch -D d job.js', 'launch', launching(['job.js'])],
+    ['launch job.js -D d -t 5', 'launch', { ...launching(['job.js']), timeoutMs: 5_000 }],
+    ['launch -D d --name n --type t m', 'launch', launching(['m'], { name: 'n', type: 't' })],
+    ['launch -D d --function f m', 'launch', launching(['m'], { function: 'f' })],
+    ['launch -D d --arg={"a":1} m', 'launch', launching(['m'], { arg: '{"a":1}' })],
+    ['launch -D d --flag A --flag=B m', 'launch', launching(['m'], { flags: ['A', 'B'] })],
+    ['launch -D d --restart-time never m', 'launch', launching(['m'], { restartTime: 'never' })],
+    ['launch -D d --restart-time 0 m', 'launch', launching(['m'], { restartTime: 0 })],
+    [
+      'launch -D d --restart-time 1 --restart-time 2 m',
+      'launch',
+      launching(['m'], { restartTime: 2 }),
+    ],
+    [
+      'launch -D d --database a --user b m',
+      'launch',
+      launching(['m'], { database: 'a', user: 'b' }),
+    ],
+    ['launch -D d -- ls', 'launch', launching([], { program: ['ls'] })],
+    [
+      'launch -D d --name n -- ls -l -D x',
+      'launch',
+      launching([], { name: 'n', program: ['ls', '-l', '-D', 'x'] }),
+    ],
+    ['launch -D d -- sh -- x', 'launch', launching([], { program: ['sh', '--', 'x'] })],
   ];
   test.each(table)('%s', (line, command, settings) => {
     expect(parseArguments(words(line), {})).toEqual({
@@ -146,7 +195,20 @@ describe('bad command lines', () => {
         'stop',
       ],
     ),
-    ...(['stop', 'reload', 'status'] as const).map((command): [string, string, string] => [
+    ['terminate -D d', 'too few command-line arguments: WORKER is missing', 'terminate'],
+    ['terminate -D d a b', 'too many command-line arguments (first is "b")', 'terminate'],
+    ['ps -D d w', 'too many command-line arguments (first is "w")', 'ps'],
+    ['ps -D d -- w', 'too many command-line arguments (first is "w")', 'ps'],
+    ['ps -D d -t 5', '"bgworker ps" has no option -t', 'ps'],
+    ['launch -D d', 'name what to run: a module, or, behind --, a program', 'launch'],
+    ['launch -D d --', 'name what to run: a module, or, behind --, a program', 'launch'],
+    ['launch -D d m -- p', 'name what to run: a module, or, behind --, a program', 'launch'],
+    ['launch -D d m n', 'too many command-line arguments (first is "n")', 'launch'],
+    ['launch -D d --restart-time=-1 m', 'whole number of seconds, got "-1"', 'launch'],
+    ['launch -D d --restart-time soon m', 'whole number of seconds, got "soon"', 'launch'],
+    ['launch -D d --nmae n m', 'unrecognized option --nmae; did you mean --name?', 'launch'],
+    ['stop -D d --name n', '"bgworker stop" has no option --name', 'stop'],
+    ...(['stop', 'reload', 'status', 'ps'] as const).map((command): [string, string, string] => [
       command,
       'no data directory specified and environment variable BGWORKER_DATA unset',
       command,

@@ -26,12 +26,6 @@ int sealsOf(Sealing sealing) {
   return sealing == Sealing::size ? size : size | F_SEAL_WRITE;
 }
 
-Result<Descriptor> makeFile(const char* name) {
-  Descriptor file(memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file.valid()) return lastError("memfd_create");
-  return file;
-}
-
 Status seal(int descriptor, Sealing sealing) {
   // F_SEAL_SEAL: nobody who receives the file may add a seal that would break the others' use.
   if (fcntl(descriptor, F_ADD_SEALS, sealsOf(sealing) | F_SEAL_SEAL) < 0) return lastError("fcntl");
@@ -40,8 +34,16 @@ Status seal(int descriptor, Sealing sealing) {
 
 }  // namespace
 
+Result<Descriptor> makeUnsealedFile(const char* name) {
+  Descriptor file(memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file.valid()) return lastError("memfd_create");
+  return file;
+}
+
+Status sealContent(int descriptor) { return seal(descriptor, Sealing::content); }
+
 Result<Descriptor> makeMemoryFile(const char* name, size_t bytes) {
-  Result<Descriptor> file = makeFile(name);
+  Result<Descriptor> file = makeUnsealedFile(name);
   if (!file.ok()) return file;
   if (ftruncate(file.value().get(), static_cast<off_t>(bytes)) < 0) return lastError("ftruncate");
   Status sealed = seal(file.value().get(), Sealing::size);
@@ -50,7 +52,7 @@ Result<Descriptor> makeMemoryFile(const char* name, size_t bytes) {
 }
 
 Result<Descriptor> makeMessageFile(std::span<const uint8_t> content) {
-  Result<Descriptor> file = makeFile("bgworker message");
+  Result<Descriptor> file = makeUnsealedFile("bgworker message");
   if (!file.ok()) return file;
   while (!content.empty()) {
     ssize_t written = write(file.value().get(), content.data(), content.size());
@@ -58,7 +60,7 @@ Result<Descriptor> makeMessageFile(std::span<const uint8_t> content) {
     if (written < 0) return lastError("write");
     content = content.subspan(static_cast<size_t>(written));
   }
-  Status sealed = seal(file.value().get(), Sealing::content);
+  Status sealed = sealContent(file.value().get());
   if (!sealed.ok()) return sealed.error();
   return file;
 }

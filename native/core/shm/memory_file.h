@@ -23,6 +23,12 @@ enum class Sealing {
 /** A file of `bytes` zeros, its size sealed. */
 Result<Descriptor> makeMemoryFile(const char* name, size_t bytes);
 
+/** An empty file, to be written and then sealed. */
+Result<Descriptor> makeUnsealedFile(const char* name);
+
+/** Nothing of the file can be changed any more. EBUSY while somebody has it mapped to write. */
+Status sealContent(int descriptor);
+
 /** A file with this content, nothing of which can be changed any more. */
 Result<Descriptor> makeMessageFile(std::span<const uint8_t> content);
 

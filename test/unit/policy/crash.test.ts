@@ -85,7 +85,7 @@ describe('a crash of an attached worker', () => {
       workers: course.state.workers.with(5, worker({ slot: 5 })),
     };
     course.exited(0, exit('SIGSEGV', false));
-    course.post({ kind: 'registered', slot: 6, registration: registration() });
+    course.post({ kind: 'registered', ticket: 1, registration: registration() });
     expect(course.settle().some((one) => one.kind === 'fork')).toBe(false);
     expect(course.standing(6)?.kind).toBe('due');
   });

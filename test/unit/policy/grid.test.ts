@@ -38,7 +38,7 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
   'database-refused': { kind: 'database-refused', error: ERROR },
   'memory-ready': { kind: 'memory-ready' },
   'memory-failed': { kind: 'memory-failed', error: ERROR },
-  registered: { kind: 'registered', slot: 0, registration: attached() },
+  registered: { kind: 'registered', ticket: 1, registration: attached() },
   terminate: { kind: 'terminate', slot: 0, generation: 0n },
   stop: { kind: 'stop', mode: 'immediate' },
   reload: { kind: 'reload' },
@@ -100,7 +100,7 @@ const TABLE: { readonly [N in EventName]: string } = {
   'done: end-server': '     .       .       .       .       .       .       .    ',
   'done: reload': '         .       .       .       .       .       .       .    ',
   'done: enter': '          .       .       .       .       .       .       .    ',
-  'done: forget': '         .       .       .       .       .       .       -    ',
+  'done: forget': '         -       .       .       .       .       .       -    ',
   'done: reset-memory': '   now     .       .       .       .       .       .    ',
   'done: initialize-memory': '.      .       .       .       .       .       .    ',
   'done: finish': '         .       .       .       .       .       .       .    ',
@@ -145,7 +145,8 @@ test.each(CELLS)('$standing × $event: $after', ({ event, standing, after }) => 
   const next = apply(before, { at: AT, event: EVENTS[event] });
   const was = before.workers.get(0) as Worker;
   expect(nameOf(next.workers.get(0)?.standing, was.standing)).toBe(after);
-  expect(next.workers.size).toBe(after === '-' ? 0 : 1);
+  const isNew = event === 'registered' ? 1 : 0;
+  expect(next.workers.size).toBe((after === '-' ? 0 : 1) + isNew);
   // Whoever was terminated stays so, and nobody becomes it by the way.
   if (after !== '-') {
     expect(next.workers.get(0)?.terminated).toBe(was.terminated || event === 'terminate');
@@ -195,6 +196,7 @@ describe('a slot', () => {
       const before = stateWith(standing);
       const next = apply(before, { at: AT, event: EVENTS.registered });
       expect(next.workers.get(0)).toBe(before.workers.get(0));
+      expect([...next.workers.keys()]).toEqual([0, 1]);
     }
   });
 
@@ -215,30 +217,5 @@ describe('a slot', () => {
       expect(state.workers.size).toBe(0);
     }
     expect(new Set(generations).size).toBe(3);
-  });
-
-  test('of a static worker is a free one, even if somebody registered before the launcher was up', () => {
-    let state: State = { ...up([]), phase: 'INIT', launcher: { kind: 'starting' } };
-    for (const slot of [0, 1, 2]) {
-      const event: Event = {
-        kind: 'registered',
-        slot,
-        registration: attached({ name: `d${slot}` }),
-      };
-      state = apply(state, { at: 0, event });
-    }
-    const generation = state.workers.get(0)?.generation ?? -1n;
-    state = apply(state, { at: 0, event: { kind: 'terminate', slot: 0, generation } });
-    state = apply(state, { at: 0, event: EVENTS['done: forget'] });
-    const announced = [0, 1].map((staticIndex) => ({
-      staticIndex,
-      registration: attached({ name: `s${staticIndex}` }),
-    }));
-    state = apply(state, {
-      at: 0,
-      event: { kind: 'launcher-ready', pid: 1, startupHooks: false, workers: announced },
-    });
-    const names = [...state.workers.values()].sort((a, b) => a.slot - b.slot);
-    expect(names.map((one) => one.registration.name)).toEqual(['s0', 'd1', 'd2', 's1']);
   });
 });

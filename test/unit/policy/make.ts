@@ -14,6 +14,7 @@ import { type Plan, plan } from '../../../lib/schedule/plan.ts';
 
 export const LIMITS: Limits = {
   slotCount: 8,
+  parallelCount: 8,
   shutdownMs: 60_000,
   quitMs: 5_000,
   serverRestartMs: 1_000,
@@ -56,6 +57,7 @@ export function worker(changes: Partial<Worker> = {}): Worker {
     registration: registration(),
     staticIndex: 0,
     terminated: false,
+    hasStarted: false,
     standing: { kind: 'due', notBefore: 0 },
     ...changes,
   };

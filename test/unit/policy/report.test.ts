@@ -158,9 +158,15 @@ const TABLE: [what: string, event: Event, before: State, lines: string[]][] = [
   ],
   [
     'a registration',
-    { kind: 'registered', slot: 3, registration: ONE },
+    { kind: 'registered', ticket: 1, registration: ONE },
     up([]),
     ['debug registering background worker "sum deltas"'],
+  ],
+  [
+    'a registration that finds no place',
+    { kind: 'registered', ticket: 1, registration: ONE },
+    up([], { limits: { ...LIMITS, slotCount: 0 } }),
+    [],
   ],
 ];
 

@@ -276,7 +276,7 @@ describe('what comes in during a shutdown', () => {
   for (const mode of SHUTDOWN_MODES) {
     test(`${mode}: a registration is refused by being gone, and its slot is free again`, () => {
       const course = new Course(up([running()])).post({ kind: 'stop', mode });
-      course.post({ kind: 'registered', slot: 1, registration: registration() });
+      course.post({ kind: 'registered', ticket: 1, registration: registration() });
       expect(course.standing(1)).toEqual({ kind: 'gone', last: null });
       expect(course.settle()).toContainEqual({ kind: 'forget', slot: 1 });
       expect(course.state.workers.has(1)).toBe(false);

@@ -26,7 +26,7 @@ const bytes = (count: number) => 'n'.repeat(count);
 const NAME_RULE = 'must be a text of 1 to 95 bytes without control characters';
 const RESTART_RULE = "must be 'never' or a whole number of seconds from 0 to 86400000";
 const START_RULE = "must be 'PostmasterStart' or 'ConsistentState' or 'RecoveryFinished'";
-const FLAG_RULE = "must be 'SHMEM_ACCESS' or 'BACKEND_DATABASE_CONNECTION'";
+const FLAG_RULE = "must be 'SHMEM_ACCESS' or 'BACKEND_DATABASE_CONNECTION' or 'CLASS_PARALLEL'";
 const LAUNCH_RULE = "must be 'fork' or 'exec'";
 const MODULE_RULE = 'must be a file: URL, an absolute path or a package name of 1 to 4096 bytes';
 const LIBRARY_RULE = 'must be the path of a shared library of 1 to 4096 bytes';
@@ -131,8 +131,16 @@ describe('refused, with the field, the rule and the value', () => {
     ['restartTime', RESTART_RULE, wrongTypes.filter((one) => one !== 7)],
     ['restartOnExit0', 'must be true or false', [0, 1, 'true', null, {}]],
     ['launch', LAUNCH_RULE, ['', 'spawn', ...wrongTypes]],
-    ['flags', 'must be a list of SHMEM_ACCESS and BACKEND_DATABASE_CONNECTION', ['SHMEM_ACCESS']],
-    ['flags', 'must be a list of SHMEM_ACCESS and BACKEND_DATABASE_CONNECTION', [3, null, {}]],
+    [
+      'flags',
+      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL',
+      ['SHMEM_ACCESS'],
+    ],
+    [
+      'flags',
+      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL',
+      [3, null, {}],
+    ],
     ['module', MODULE_RULE, ['', bytes(4097), ...wrongTypes]],
     ['module', NUL_RULE, ['a\0b']],
   ];
@@ -166,8 +174,16 @@ describe('refused, with the field, the rule and the value', () => {
       `background worker "w": restartTime ${RESTART_RULE}, got NaN`,
     ],
     [
-      { ...MINIMAL, flags: ['SHMEM_ACCESS', 'CLASS_PARALLEL'] },
-      `background worker "w": flags.1 ${FLAG_RULE}, got 'CLASS_PARALLEL'`,
+      { ...MINIMAL, flags: ['SHMEM_ACCESS', 'BYPASS_ALLOWCONN'] },
+      `background worker "w": flags.1 ${FLAG_RULE}, got 'BYPASS_ALLOWCONN'`,
+    ],
+    [
+      { ...MINIMAL, flags: ['CLASS_PARALLEL'] },
+      `background worker "w": restartTime must be 'never' for a worker of the class CLASS_PARALLEL, got 60`,
+    ],
+    [
+      { ...MINIMAL, flags: ['CLASS_PARALLEL'], restartTime: 'never', restartOnExit0: true },
+      'background worker "w": restartOnExit0 must be false for a worker of the class CLASS_PARALLEL, which is never started again, got true',
     ],
     [
       { ...MINIMAL, restarttime: 5 },

@@ -23,6 +23,7 @@ const DEFAULTS: CheckedOptions = {
   dataDirectory: '/d',
   preload: [],
   maxWorkerProcesses: 8,
+  maxParallelWorkers: 8,
   postgres: null,
   launch: 'fork',
   restartAfterCrash: true,
@@ -46,6 +47,8 @@ describe('let through', () => {
     ['preload', ['file:///w.js'], ['file:///w.js']],
     ['maxWorkerProcesses', 1],
     ['maxWorkerProcesses', 262_143],
+    ['maxParallelWorkers', 0],
+    ['maxParallelWorkers', 1024],
     ['postgres', undefined, null],
     ['postgres', { embedded: true }],
     ['postgres', { embedded: true, binDirectory: '/b', settings: { work_mem: '4MB' } }],
@@ -78,6 +81,7 @@ describe('refused, with the option, the rule and the value', () => {
     ['dataDirectory', PLACE, [new URL('http://host/d'), new URL('file://host/d')]],
     ['preload', 'must be a list of modules', ['w.js', null, {}]],
     ['maxWorkerProcesses', SLOTS, [0, 262_144, ...numbers]],
+    ['maxParallelWorkers', 'must be a whole number from 0 to 1024', [1_025, ...numbers]],
     ['shutdownTimeout', `${SECONDS} 0 to 86400`, [86_401, ...numbers]],
     ['startTimeout', `${SECONDS} 1 to 86400`, [0, 86_401, ...numbers]],
     ['launch', "must be 'fork' or 'exec'", ['', 'spawn', null, 1]],
@@ -98,7 +102,7 @@ describe('refused, with the option, the rule and the value', () => {
     [{}, `postmaster options: dataDirectory ${PLACE}, got undefined`],
     [
       { dataDir: '/d' },
-      'postmaster options: there is no option "dataDir"; the options are dataDirectory, preload, maxWorkerProcesses, postgres, launch, restartAfterCrash, shutdownTimeout, startTimeout, log, handleSignals',
+      'postmaster options: there is no option "dataDir"; the options are dataDirectory, preload, maxWorkerProcesses, maxParallelWorkers, postgres, launch, restartAfterCrash, shutdownTimeout, startTimeout, log, handleSignals',
     ],
     [
       { dataDirektory: '/d' },
