@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "addon/attachment.h"
+#include "addon/connection_verbs.h"
 #include "addon/descriptor_verbs.h"
 #include "addon/descriptor_watcher.h"
 #include "addon/instance.h"
@@ -16,6 +17,7 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new bgworker::Instance());
   bgworker::defineDescriptorVerbs(env, exports);
+  bgworker::defineConnectionVerbs(env, exports);
   bgworker::defineLauncherVerbs(env, exports);
   bgworker::defineWorkerVerbs(env, exports);
   bgworker::MainAreaObject::define(env, exports);
