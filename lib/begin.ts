@@ -9,7 +9,7 @@ const QUIT_MS = 5_000;
 const SERVER_RESTART_MS = 1_000;
 
 export function beginOf(options: CheckedOptions): Begin {
-  const { maxWorkerProcesses, shutdownTimeout, restartAfterCrash, postgres } = options;
+  const { maxWorkerProcesses, shutdownTimeout, restartAfterCrash, postgres, clients } = options;
   return {
     limits: {
       slotCount: maxWorkerProcesses,
@@ -19,6 +19,7 @@ export function beginOf(options: CheckedOptions): Begin {
       restartAfterCrash,
     },
     follows: followsOf(postgres),
+    ...(clients !== null && { clients }),
   };
 }
 

@@ -4,6 +4,8 @@
 // travel/notes.ts). It loads the preload modules, says what they registered, and goes into a native
 // loop. Only children come out of that loop; below it, this file is their first code.
 
+import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { BgworkerError } from './errors.ts';
 import { createLogger } from './log.ts';
@@ -18,10 +20,12 @@ import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import type { InheritedMemory } from './run/attach.ts';
 import type { BackgroundWorker } from './run/background-worker.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
+import { type BackendEnvironment, rehearseBackend, runBackend } from './run/run-backend.ts';
 import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
 import {
   type Announcement,
+  type BackendStart,
   CONTROL_DESCRIPTOR,
   decodeNote,
   decodePayload,
@@ -29,6 +33,7 @@ import {
   encodePayload,
   FIRST_DOORBELL,
   type LauncherConfig,
+  type ProcessStart,
   type WorkerStart,
 } from './travel/notes.ts';
 
@@ -58,6 +63,7 @@ async function main(): Promise<void> {
   announce({
     kind: 'ready',
     workers: registry.announce(),
+    backend: registry.announceBackend(),
     needExec,
     structBytes: registry.shared.totalBytes,
     startupHooks: registry.needsStartup,
@@ -65,11 +71,12 @@ async function main(): Promise<void> {
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
   await rehearse(config);
+  if (registry.announceBackend() !== null) await rehearseServing(config);
   collectGarbage();
 
   const child = native.launcherLoop(CONTROL_DESCRIPTOR, area, FIRST_DOORBELL);
   try {
-    becomeChild(child, { config, registry, area }, runWorker);
+    becomeChild(child, { config, registry, area }, { runWorker, runBackend });
   } catch (error) {
     // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -102,6 +109,14 @@ type Inherited = {
   readonly area: MainArea | null;
 };
 
+/** What a child does in earnest, or the same for practice. */
+interface Runners {
+  runWorker(environment: WorkerEnvironment): void;
+  runBackend(environment: BackendEnvironment): void;
+}
+
+const PRACTICE: Runners = { runWorker: rehearseWorker, runBackend: rehearseBackend };
+
 /**
  * The JavaScript half of a fork; the native half is over (native/addon/, the numbered list). Gives
  * what undoes it, for the rehearsal.
@@ -109,7 +124,7 @@ type Inherited = {
 function becomeChild(
   child: ForkedChild,
   { config, registry, area }: Inherited,
-  run: (environment: WorkerEnvironment) => void,
+  { runWorker, runBackend }: Runners,
 ): () => void {
   // 1. The pid: node remembers the launcher's.
   Object.defineProperty(process, 'pid', { value: child.pid, enumerable: true, configurable: true });
@@ -117,15 +132,26 @@ function becomeChild(
   const converge = divergeFromSiblings();
   // 3. What it was forked for.
   const payload = decodePayload(child.payload);
-  if (payload.kind === 'self-test') runSelfTest();
-  else if (payload.kind === 'initialize') runHooks(child, { config, registry, area });
-  else
-    run({
-      start: payload.start,
-      registry,
-      memory: memoryFor(payload.start, area),
-      log: config.log,
-    });
+  switch (payload.kind) {
+    case 'self-test':
+      runSelfTest();
+      break;
+    case 'initialize':
+      runHooks(child, { config, registry, area });
+      break;
+    case 'worker': {
+      const { start } = payload;
+      runWorker({ start, registry, memory: memoryFor(start, area), log: config.log });
+      break;
+    }
+    case 'backend': {
+      const { start } = payload;
+      const [descriptor] = child.descriptors;
+      if (descriptor === undefined) return native.exitNow(1);
+      runBackend({ start, registry, memory: memoryFor(start, area), log: config.log, descriptor });
+      break;
+    }
+  }
   return converge;
 }
 
@@ -137,7 +163,7 @@ function runHooks(child: ForkedChild, { config, registry, area }: Inherited): vo
   initializeMemory({ memory: inheritedMemory(area), shared, hooks, log, answerDescriptor });
 }
 
-function memoryFor({ registration }: WorkerStart, area: MainArea | null): InheritedMemory | null {
+function memoryFor({ registration }: ProcessStart, area: MainArea | null): InheritedMemory | null {
   return area === null || !isAttached(registration) ? null : inheritedMemory(area);
 }
 
@@ -157,7 +183,7 @@ async function rehearse(config: LauncherConfig): Promise<void> {
   registry.add({ name: REHEARSAL.registration.name, main: practise });
   const payload = Buffer.from(encodePayload({ kind: 'worker', start: REHEARSAL }));
   const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
-  const undo = becomeChild(child, { config, registry, area: null }, rehearseWorker);
+  const undo = becomeChild(child, { config, registry, area: null }, PRACTICE);
   undo();
   process.title = TITLE;
   // The turn in which libuv lets go of the handles that were closed.
@@ -170,6 +196,45 @@ async function practise(worker: BackgroundWorker): Promise<void> {
   process.on('SIGTERM', ignore).off('SIGTERM', ignore);
   await worker.latch.wait({ timeoutMs: 0 });
 }
+
+/** The same for a backend, with a connection to nobody. */
+async function rehearseServing(config: LauncherConfig): Promise<void> {
+  const [connection, client] = native.streamPair();
+  const registry = new PreloadRegistry();
+  registry.setBackend(practiseServing, undefined);
+  const payload = Buffer.from(encodePayload({ kind: 'backend', start: REHEARSED_BACKEND }));
+  const child = { childId: 0, pid: process.pid, payload, descriptors: [connection] };
+  const undo = becomeChild(child, { config, registry, area: null }, PRACTICE);
+  undo();
+  process.title = TITLE;
+  closeSync(client);
+  await setImmediate();
+  await setImmediate();
+}
+
+async function practiseServing(connection: Socket): Promise<void> {
+  connection.on('data', () => {}).on('error', () => {});
+  connection.write('x');
+  connection.destroy();
+}
+
+const REHEARSED_BACKEND: BackendStart = {
+  slot: 0,
+  registration: {
+    name: 'rehearsal',
+    type: 'rehearsal',
+    flags: [],
+    launch: null,
+    database: null,
+    user: null,
+    allowInHotStandby: true,
+    allowHalfOpen: false,
+    noDelay: true,
+    keepAlive: null,
+  },
+  peer: { kind: 'inet', address: '127.0.0.1', port: 1 },
+  conninfo: null,
+};
 
 const REHEARSAL: WorkerStart = {
   slot: 0,

@@ -32,8 +32,11 @@ export interface ConnectionVerbs {
   listenInet(host: string, port: number, backlog: number): number;
   /** Makes the socket file; EADDRINUSE if there is anything. `mode` null: as the umask says. */
   listenLocal(path: string, mode: number | null, backlog: number): number;
-  /** Somebody else's descriptor (LISTEN_FDS); EINVAL or ENOTSOCK if it is no listening stream. */
-  adoptListener(descriptor: number): void;
+  /**
+   * A listener out of somebody else's descriptor (LISTEN_FDS), which stays open. EINVAL or ENOTSOCK
+   * if that is no listening stream.
+   */
+  adoptListener(descriptor: number): number;
   listenerName(descriptor: number): ListenerName;
   /** null: nobody waits. EMFILE and its like leave the client where it is. */
   acceptConnection(listener: number): AcceptedConnection | null;

@@ -10,7 +10,7 @@ import type { Attached } from '../shared/attached.ts';
 import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
 import { AttachedNames, type SharedNames } from '../shared/names.ts';
-import type { WorkerStart } from '../travel/notes.ts';
+import type { ProcessStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
 
@@ -27,12 +27,12 @@ export class BackgroundWorker {
   readonly name: string;
   readonly type: string;
   readonly flags: readonly WorkerFlag[];
-  /** The slot of the main area, 0 to maxWorkerProcesses - 1. */
+  /** The slot of the main area, 0 to maxWorkerProcesses - 1; those of backends follow. */
   readonly slot: number;
   /** Set by its own code, after each signal handler, and, with shared memory, by other processes. */
   readonly latch: Latch;
 
-  readonly #start: WorkerStart;
+  readonly #start: ProcessStart;
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
   readonly #createLog: () => Logger;
@@ -43,7 +43,7 @@ export class BackgroundWorker {
   #hasConnected = false;
 
   /** For the worker's wiring. */
-  constructor(start: WorkerStart, attached: Attached | null, createLog: () => Logger) {
+  constructor(start: ProcessStart, attached: Attached | null, createLog: () => Logger) {
     this.#start = start;
     this.#attached = attached;
     this.#createLog = createLog;

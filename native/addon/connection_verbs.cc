@@ -64,7 +64,7 @@ Napi::Value listenLocalVerb(const Napi::CallbackInfo& info) {
 Napi::Value adoptListenerVerb(const Napi::CallbackInfo& info) {
   std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
   if (!descriptor.has_value()) return info.Env().Undefined();
-  return throwIfFailed(info.Env(), adoptListener(*descriptor));
+  return descriptorOf(info.Env(), adoptListener(*descriptor));
 }
 
 Napi::Value listenerName(const Napi::CallbackInfo& info) {

@@ -252,15 +252,19 @@ TEST("does anybody listen at a socket file?") {
 
 TEST("somebody else's listener is adopted, anything else is not") {
   Descriptor passed(socket(AF_INET, SOCK_STREAM, 0));
-  Status early = adoptListener(passed.get());
+  Result<Descriptor> early = adoptListener(passed.get());
   CHECK(!early.ok());
   CHECK_EQUAL(early.error().number, EINVAL);
   CHECK_EQUAL(listen(passed.get(), 4), 0);
-  CHECK(adoptListener(passed.get()).ok());
-  CHECK(hasFlag(passed.get(), F_GETFD, FD_CLOEXEC));
-  CHECK(hasFlag(passed.get(), F_GETFL, O_NONBLOCK));
+  Descriptor adopted = std::move(adoptListener(passed.get()).value());
+  for (int descriptor : {passed.get(), adopted.get()}) {
+    CHECK(hasFlag(descriptor, F_GETFD, FD_CLOEXEC));
+    CHECK(hasFlag(descriptor, F_GETFL, O_NONBLOCK));
+  }
   Descriptor client = connectTo(passed.get());
-  CHECK(acceptOne(passed.get()).connection.valid());
+  CHECK(acceptOne(adopted.get()).connection.valid());
+  adopted.reset();
+  Descriptor second = connectTo(passed.get());
 
   DescriptorPair pipe = std::move(makePipe().value());
   CHECK_EQUAL(adoptListener(pipe.first.get()).error().number, ENOTSOCK);

@@ -146,7 +146,7 @@ Result<Descriptor> listenLocal(const std::string& path, std::optional<mode_t> mo
   return opened;
 }
 
-Status adoptListener(int descriptor) {
+Result<Descriptor> adoptListener(int descriptor) {
   struct {
     int option;
     bool (*fits)(int value);
@@ -161,8 +161,9 @@ Status adoptListener(int descriptor) {
     if (!rule.fits(value.value())) return SystemError{"getsockopt", EINVAL};
   }
   Status flagged = addFlag(descriptor, F_GETFD, F_SETFD, FD_CLOEXEC);
-  if (!flagged.ok()) return flagged;
-  return addFlag(descriptor, F_GETFL, F_SETFL, O_NONBLOCK);
+  if (flagged.ok()) flagged = addFlag(descriptor, F_GETFL, F_SETFL, O_NONBLOCK);
+  if (!flagged.ok()) return flagged.error();
+  return duplicateFrom(descriptor, 0);
 }
 
 Result<ListenerName> nameOf(int listener) {

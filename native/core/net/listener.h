@@ -26,10 +26,11 @@ Result<Descriptor> listenInet(const std::string& host, uint16_t port, int backlo
  */
 Result<Descriptor> listenLocal(const std::string& path, std::optional<mode_t> mode, int backlog);
 /**
- * A descriptor that somebody else has opened for us (LISTEN_FDS): makes it close-on-exec and
- * non-blocking. EINVAL if it is not a stream socket of a known family that listens.
+ * A listener of our own out of one that somebody else has opened for us (LISTEN_FDS), which stays
+ * open, close-on-exec and non-blocking from now on: who listens a second time finds it there.
+ * EINVAL or ENOTSOCK if it is not a stream socket of a known family that listens.
  */
-Status adoptListener(int descriptor);
+Result<Descriptor> adoptListener(int descriptor);
 
 /** Where a listener listens: a numeric host and a port, or a path. */
 struct ListenerName {
