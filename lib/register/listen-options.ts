@@ -20,7 +20,7 @@ export interface ListenTcp extends ListenCommon {
   readonly host?: string;
   /** 0: whichever is free, see `postmaster.addresses()`. */
   readonly port: number;
-  /** How many wait in the kernel until they are accepted. Default: 2 × maxConnections. */
+  /** How many wait in the kernel until they are accepted. Default: 2 × maxConnections, at least 128. */
   readonly backlog?: number;
 }
 
@@ -60,6 +60,8 @@ const MAX_CONNECTIONS = 100;
 const RESERVED_CONNECTIONS = 3;
 const PORT_MAX = 65_535;
 const BACKLOG_MAX = 2_147_483_647;
+/** So that a burst finds room, however few are served at once. */
+const BACKLOG_MIN = 128;
 const PATH_MAX_BYTES = 107;
 
 const FORMS =
@@ -155,7 +157,7 @@ export function checkClients(given: GivenClients, subject: string): CheckedClien
     refuse('spareBackends', rule, spareBackends);
   }
   if (listen.length === 0) return null;
-  const entries = listen.map((one) => entryOf(one, 2 * maxConnections));
+  const entries = listen.map((one) => entryOf(one, Math.max(BACKLOG_MIN, 2 * maxConnections)));
   return { listen: entries, maxConnections, reservedConnections, spareBackends };
 }
 

@@ -7,7 +7,10 @@ import type { Attached } from '../shared/attached.ts';
 import type { BackendStart } from '../travel/notes.ts';
 import { BackgroundWorker } from './background-worker.ts';
 
-/** A process that serves one client, seen from inside. Made once, before main() is called. */
+/**
+ * A process that serves one client, seen from inside. Made once, before main() is called. Its latch
+ * is set when the connection is closed, too.
+ */
 export class Backend extends BackgroundWorker {
   #client: Peer | null;
 

@@ -116,6 +116,8 @@ function serve(
   connection.on('error', (error) => {
     backend.log.debug(messages.clientLost(backend.peer, error));
   });
+  // Who waits on its latch is to look.
+  void closed.then(() => backend.latch.set());
   let over: Promise<void>;
   try {
     const returned = registry.backendMain()(connection, backend);
