@@ -189,7 +189,9 @@ test('cannotFork: the launcher has no descriptor left for the connection', async
   const [before = ''] = /\d+/.exec(limit(launcherPid)) ?? [];
   limit(launcherPid, '16');
   expect(await turnedAway(address)).toBe(WORDS.cannotFork);
-  await postmaster.logged(/could not start a process for connection 127\..*: (recvmsg|pidfd_open): EMFILE/);
+  await postmaster.logged(
+    /could not start a process for connection 127\..*: (recvmsg|pidfd_open): EMFILE/,
+  );
   limit(launcherPid, before);
   const next = new TestClient(address).say('x');
   await next.hears('x');
