@@ -9,8 +9,8 @@ const QUIT_MS = 5_000;
 const SERVER_RESTART_MS = 1_000;
 
 export function beginOf(options: CheckedOptions): Begin {
-  const { maxWorkerProcesses, maxParallelWorkers, shutdownTimeout, restartAfterCrash, postgres } =
-    options;
+  const { maxWorkerProcesses, maxParallelWorkers, shutdownTimeout, restartAfterCrash } = options;
+  const { postgres, clients } = options;
   return {
     limits: {
       slotCount: maxWorkerProcesses,
@@ -21,6 +21,7 @@ export function beginOf(options: CheckedOptions): Begin {
       restartAfterCrash,
     },
     follows: followsOf(postgres),
+    ...(clients !== null && { clients }),
   };
 }
 

@@ -1,6 +1,6 @@
-// exec-worker.ts: the program of a worker that is not forked but exec'ed: a fresh node.
+// exec-worker.ts: the program of a worker or backend that is not forked but exec'ed: a fresh node.
 //
-// Same worker, same semantics, dearer start. It loads the preload modules again, as PostgreSQL does
+// Same process, same semantics, dearer start. It loads the preload modules again, as PostgreSQL does
 // where it cannot fork, to find its closure and its argument; then it runs as any other worker.
 
 import { closeSync } from 'node:fs';
@@ -10,12 +10,11 @@ import { isAttached } from './model/registration.ts';
 import { type MainArea, native } from './native.ts';
 import { preload } from './preload/preload.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
+import { runBackend } from './run/run-backend.ts';
 import { runWorker } from './run/run-worker.ts';
 import { holdSignals } from './run/signals.ts';
 import {
-  ANSWER_DESCRIPTOR,
   AREA_DESCRIPTOR,
-  ARGUMENT_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
   decodeNote,
   type ExecedWorkerConfig,
@@ -32,22 +31,32 @@ native.enterExecedChild();
 const note = native.receiveNote(CONTROL_DESCRIPTOR);
 if (note === null) native.exitNow(1);
 holdSignals();
-const { start, ...config } = decodeNote<ExecedWorkerConfig>(note);
-const attached = start === null || isAttached(start.registration);
-const doorbells = attached ? receiveDoorbells(config.maxWorkerProcesses) : [];
+const { errand, ...config } = decodeNote<ExecedWorkerConfig>(note);
+const attached = errand.kind === 'initialize' || isAttached(errand.start.registration);
+const doorbells = attached ? receiveDoorbells(config.slotCount) : [];
+/** The first that came with the errand, behind those that every exec'ed child gets. */
+const handedDescriptor = attached ? AREA_DESCRIPTOR + 1 : AREA_DESCRIPTOR;
 // Its end says to the postmaster that signals may come (fork/booting.ts).
 closeSync(CONTROL_DESCRIPTOR);
-const log = createLogger(config.log, start?.registration.name ?? 'shared memory');
+const name = errand.kind === 'initialize' ? 'shared memory' : errand.start.registration.name;
+const log = createLogger(config.log, name);
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
-  const argumentDescriptor = ARGUMENT_DESCRIPTOR + (attached ? 1 : 0);
   const memory = attached ? { area: mappedArea(), doorbells } : null;
-  if (start !== null) {
-    const { control, log: logOptions } = config;
-    runWorker({ start, registry, memory, argumentDescriptor, control, log: logOptions });
-  } else if (memory !== null) {
-    const { shared, startupHooks: hooks } = registry;
-    initializeMemory({ memory, shared, hooks, log, answerDescriptor: ANSWER_DESCRIPTOR });
+  const { control, log: logOptions } = config;
+  const common = { registry, memory, control, log: logOptions };
+  switch (errand.kind) {
+    case 'worker':
+      runWorker({ ...common, start: errand.start, argumentDescriptor: handedDescriptor });
+      break;
+    case 'backend':
+      runBackend({ ...common, start: errand.start, descriptor: handedDescriptor });
+      break;
+    case 'initialize':
+      if (memory !== null) {
+        const { shared, startupHooks: hooks } = registry;
+        initializeMemory({ memory, shared, hooks, log, answerDescriptor: handedDescriptor });
+      }
   }
 } catch (error) {
   log.error({ err: error }, error instanceof Error ? error.message : String(error));

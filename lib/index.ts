@@ -1,22 +1,33 @@
 // index.ts: what users of the package import. Everything else is the library's own.
 
+export type { BackendInfo } from './backend-info.ts';
 export type { BackgroundWorkerHandle, WaitOptions, WorkerStatus } from './dynamic/handle.ts';
 export { BgworkerError, type ErrorCode } from './errors.ts';
 export type { Logger, LogOptions } from './log.ts';
 export type { AllocationInfo, SegmentAllocationInfo, SharedMemoryInfo } from './memory-info.ts';
+export type { Refusal } from './model/clients.ts';
 export type { Exit, ExitCause } from './model/exit.ts';
+export type { ListenAddress } from './model/listening.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Body, Registration, WorkerFlag } from './model/registration.ts';
 export type { ShutdownMode } from './model/state.ts';
-export type { ResourceUsage } from './native.ts';
+export type { Peer, ResourceUsage } from './native.ts';
 export { Postmaster, type PostmasterEvents } from './postmaster.ts';
 export type { PreloadServer, PreloadSharedMemory } from './preload/preload.ts';
+export type {
+  ListenOptions,
+  ListenSocketFile,
+  ListenSystemd,
+  ListenTcp,
+} from './register/listen-options.ts';
 export type {
   EmbeddedPostgres,
   FollowedPostgres,
   PostmasterConfig,
   PostmasterOptions,
 } from './register/options.ts';
+export type { Backend } from './run/backend.ts';
+export type { BackendMain, BackendOptions, KeepAliveOptions } from './run/backend-options.ts';
 export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
 export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
 export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';

@@ -4,6 +4,8 @@
 // travel/notes.ts). It loads the preload modules, says what they registered, and goes into a native
 // loop. Only children come out of that loop; below it, this file is their first code.
 
+import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { serialize } from 'node:v8';
 import { rehearseControl } from './dynamic/rehearse.ts';
@@ -20,10 +22,12 @@ import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import type { InheritedMemory } from './run/attach.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
 import { practise } from './run/practise.ts';
+import { type BackendEnvironment, rehearseBackend, runBackend } from './run/run-backend.ts';
 import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
 import {
   type Announcement,
+  type BackendStart,
   CONTROL_DESCRIPTOR,
   decodeNote,
   decodePayload,
@@ -31,6 +35,7 @@ import {
   encodePayload,
   FIRST_DOORBELL,
   type LauncherConfig,
+  type ProcessStart,
   type WorkerStart,
 } from './travel/notes.ts';
 
@@ -60,6 +65,7 @@ async function main(): Promise<void> {
   announce({
     kind: 'ready',
     workers: registry.announce(),
+    backend: registry.announceBackend(),
     needExec,
     structBytes: registry.shared.totalBytes,
     startupHooks: registry.needsStartup,
@@ -67,11 +73,12 @@ async function main(): Promise<void> {
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
   await rehearse(config);
+  if (registry.announceBackend() !== null) await rehearseServing(config);
   collectGarbage();
 
   const child = native.launcherLoop(CONTROL_DESCRIPTOR, area, FIRST_DOORBELL);
   try {
-    becomeChild(child, { config, registry, area }, runWorker);
+    becomeChild(child, { config, registry, area }, { runWorker, runBackend });
   } catch (error) {
     // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -104,6 +111,14 @@ type Inherited = {
   readonly area: MainArea | null;
 };
 
+/** What a child does in earnest, or the same for practice. */
+interface Runners {
+  runWorker(environment: WorkerEnvironment): void;
+  runBackend(environment: BackendEnvironment): void;
+}
+
+const PRACTICE: Runners = { runWorker: rehearseWorker, runBackend: rehearseBackend };
+
 /**
  * The JavaScript half of a fork; the native half is over (native/addon/, the numbered list). Gives
  * what undoes it, for the rehearsal.
@@ -111,7 +126,7 @@ type Inherited = {
 function becomeChild(
   child: ForkedChild,
   { config, registry, area }: Inherited,
-  run: (environment: WorkerEnvironment) => void,
+  { runWorker, runBackend }: Runners,
 ): () => void {
   // 1. The pid: node remembers the launcher's.
   Object.defineProperty(process, 'pid', { value: child.pid, enumerable: true, configurable: true });
@@ -119,17 +134,28 @@ function becomeChild(
   const converge = divergeFromSiblings();
   // 3. What it was forked for.
   const payload = decodePayload(child.payload);
-  if (payload.kind === 'self-test') runSelfTest();
-  else if (payload.kind === 'initialize') runHooks(child, { config, registry, area });
-  else
-    run({
-      start: payload.start,
-      registry,
-      memory: memoryFor(payload.start, area),
-      argumentDescriptor: child.descriptors[0] ?? null,
-      control: config.control,
-      log: config.log,
-    });
+  const common = { registry, control: config.control, log: config.log };
+  switch (payload.kind) {
+    case 'self-test':
+      runSelfTest();
+      break;
+    case 'initialize':
+      runHooks(child, { config, registry, area });
+      break;
+    case 'worker': {
+      const { start } = payload;
+      const argumentDescriptor = child.descriptors[0] ?? null;
+      runWorker({ ...common, start, memory: memoryFor(start, area), argumentDescriptor });
+      break;
+    }
+    case 'backend': {
+      const { start } = payload;
+      const [descriptor] = child.descriptors;
+      if (descriptor === undefined) return native.exitNow(1);
+      runBackend({ ...common, start, memory: memoryFor(start, area), descriptor });
+      break;
+    }
+  }
   return converge;
 }
 
@@ -141,7 +167,7 @@ function runHooks(child: ForkedChild, { config, registry, area }: Inherited): vo
   initializeMemory({ memory: inheritedMemory(area), shared, hooks, log, answerDescriptor });
 }
 
-function memoryFor({ registration }: WorkerStart, area: MainArea | null): InheritedMemory | null {
+function memoryFor({ registration }: ProcessStart, area: MainArea | null): InheritedMemory | null {
   return area === null || !isAttached(registration) ? null : inheritedMemory(area);
 }
 
@@ -163,9 +189,16 @@ async function rehearse(config: LauncherConfig): Promise<void> {
     const payload = Buffer.from(encodePayload({ kind: 'worker', start }));
     const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
     let played: Promise<void> | undefined;
-    const undo = becomeChild(child, { config, registry, area: null }, (environment) => {
-      played = rehearseWorker(environment);
-    });
+    const undo = becomeChild(
+      child,
+      { config, registry, area: null },
+      {
+        ...PRACTICE,
+        runWorker: (environment) => {
+          played = rehearseWorker(environment);
+        },
+      },
+    );
     await played;
     undo();
   }
@@ -174,6 +207,45 @@ async function rehearse(config: LauncherConfig): Promise<void> {
   // The turn in which libuv lets go of the handles that were closed.
   await setImmediate();
 }
+
+/** The way of a backend, with a connection to nobody. */
+async function rehearseServing(config: LauncherConfig): Promise<void> {
+  const [connection, client] = native.streamPair();
+  const registry = new PreloadRegistry();
+  registry.setBackend(practiseServing, undefined);
+  const payload = Buffer.from(encodePayload({ kind: 'backend', start: REHEARSED_BACKEND }));
+  const child = { childId: 0, pid: process.pid, payload, descriptors: [connection] };
+  const undo = becomeChild(child, { config, registry, area: null }, PRACTICE);
+  undo();
+  process.title = TITLE;
+  closeSync(client);
+  await setImmediate();
+  await setImmediate();
+}
+
+async function practiseServing(connection: Socket): Promise<void> {
+  connection.on('data', () => {}).on('error', () => {});
+  connection.write('x');
+  connection.destroy();
+}
+
+const REHEARSED_BACKEND: BackendStart = {
+  slot: 0,
+  registration: {
+    name: 'rehearsal',
+    type: 'rehearsal',
+    flags: [],
+    launch: null,
+    database: null,
+    user: null,
+    allowInHotStandby: true,
+    allowHalfOpen: false,
+    noDelay: true,
+    keepAlive: null,
+  },
+  peer: { kind: 'inet', address: '127.0.0.1', port: 1 },
+  conninfo: null,
+};
 
 const REHEARSAL: WorkerStart = {
   slot: 0,

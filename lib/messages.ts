@@ -5,8 +5,10 @@
 // messages.ts files of their own, in postgres/ and data-directory/.
 
 import { inspect } from 'node:util';
+import type { Refusal } from './model/clients.ts';
 import type { Exit, ExitCause } from './model/exit.ts';
 import type { Registration } from './model/registration.ts';
+import type { Peer } from './native.ts';
 
 export function quote(value: unknown): string {
   return inspect(value, { depth: 1, maxStringLength: 100, maxArrayLength: 5, breakLength: 100 });
@@ -194,6 +196,75 @@ export function describeCause(cause: ExitCause): string {
       return `exited with exit code ${cause.code}`;
   }
 }
+
+// Clients and their backends.
+
+/** PostgreSQL's way: 127.0.0.1(54321), and [local] for who came through a socket file. */
+export function describePeer(peer: Peer | null): string {
+  if (peer === null) return '(none)';
+  return peer.kind === 'local' ? '[local]' : `${peer.address}(${peer.port})`;
+}
+
+export const BACKEND_SUBJECT = 'registerBackend()';
+
+export const registeredTwice =
+  'registerBackend() can be called once for all preload modules: a postmaster has one kind of backend';
+
+export const backendTooLate =
+  'registerBackend() is called in init() of a preload module, before it returns';
+
+export const mainMissing = 'must be a function: registerBackend(main, options)';
+
+export const nowhereToListen =
+  'a backend is registered, and nobody will ever connect: give the postmaster the option listen';
+
+/** What a client reads, where the registration says nothing else. */
+export const DEFAULT_REFUSALS: Readonly<Record<Refusal, string>> = {
+  startingUp: 'the server is starting up\n',
+  inRecovery: 'the server is in recovery mode\n',
+  shuttingDown: 'the server is shutting down\n',
+  tooMany: 'sorry, too many clients already\n',
+  cannotFork: 'the server could not fork a process for this connection\n',
+};
+
+const REFUSED_BECAUSE: Readonly<Record<Refusal, string>> = {
+  startingUp: 'the server is starting up',
+  inRecovery: 'the server is in recovery mode',
+  shuttingDown: 'the server is shutting down',
+  tooMany: 'too many clients already; consider raising maxConnections',
+  cannotFork: 'no process could be forked for it',
+};
+
+export function connectionReceived(peer: Peer): string {
+  return `connection received: ${describePeer(peer)}`;
+}
+
+export function connectionRefused(peer: Peer, reason: Refusal): string {
+  return `connection refused: ${describePeer(peer)}: ${REFUSED_BECAUSE[reason]}`;
+}
+
+export function backendNotForked(peer: Peer | null, call: string, why: string): string {
+  const what = peer === null ? 'a spare backend' : `connection ${describePeer(peer)}`;
+  return `could not start a process for ${what}: ${call}: ${why}`;
+}
+
+export function backendExited(peer: Peer | null, pid: number, exit: Exit): string {
+  const whose = peer === null ? 'spare backend' : `client backend of ${describePeer(peer)}`;
+  return `${whose} (PID ${pid}) ${describeExit(exit)}`;
+}
+
+export function backendFailed(peer: Peer | null, error: unknown): string {
+  return `client backend of ${describePeer(peer)} failed: ${reason(error)}`;
+}
+
+export function clientLost(peer: Peer | null, error: unknown): string {
+  return `connection to client ${describePeer(peer)} lost: ${reason(error)}`;
+}
+
+export const connectionTerminated = 'terminating connection due to administrator command';
+
+export const waitingForClients =
+  'smart shutdown: no new connections; the shutdown begins when the last client has left';
 
 // The postmaster.
 

@@ -15,6 +15,7 @@ import type { Native } from './native/addon.ts';
 
 export type * from './native/addon.ts';
 export type * from './native/attachment.ts';
+export type * from './native/connections.ts';
 export type * from './native/launcher.ts';
 export type * from './native/main-area.ts';
 

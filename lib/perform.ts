@@ -5,7 +5,8 @@
 // number says which.
 
 import { closeSync } from 'node:fs';
-import { admit } from './admit.ts';
+import { admit, admitBackend } from './admit.ts';
+import { ClientService } from './client-service.ts';
 import type { Control } from './control/control.ts';
 import { type ChildEnd, causeOf } from './fork/child-end.ts';
 import { LauncherProcess } from './fork/launcher-process.ts';
@@ -16,7 +17,9 @@ import { SharedMemory } from './fork/shared-memory.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
+import { isBackendChild, isClientAction } from './model/clients.ts';
 import type { Event } from './model/event.ts';
+import type { ListenAddress } from './model/listening.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { State, Worker } from './model/state.ts';
 import { type Inventory, native } from './native.ts';
@@ -45,6 +48,7 @@ export class Performer {
   readonly #stopping = new AbortController();
   readonly #server: ServerRunner | null;
   readonly #workers: WorkerProcesses;
+  readonly #clients: ClientService;
   readonly #initializer: MemoryInitializer;
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
@@ -61,16 +65,17 @@ export class Performer {
     this.#log = log;
     this.#hooks = hooks;
     this.#deathPipe = native.pipe();
-    this.#memory = new SharedMemory(options.maxWorkerProcesses);
-    const { preload, maxWorkerProcesses, log: logOptions, postgres, dataDirectory } = options;
+    const { preload, maxWorkerProcesses, postgres, dataDirectory, clients } = options;
+    const memory = new SharedMemory(maxWorkerProcesses, clients?.maxConnections ?? 0);
+    this.#memory = memory;
     this.#config = {
       preload,
       maxWorkerProcesses,
-      log: logOptions,
+      slotCount: memory.slotCount,
+      log: options.log,
       postgres: postgres !== null,
       control: control.place,
     };
-    const memory = this.#memory;
     const launcher = () => this.#launcher;
     const { post } = hooks;
     const nodes = new NodeChildren({
@@ -80,6 +85,15 @@ export class Performer {
     });
     const { arguments: args } = control;
     this.#workers = new WorkerProcesses({ nodes, memory, arguments: args, launcher, post });
+    this.#clients = new ClientService({
+      listen: clients?.listen ?? [],
+      dataDirectory,
+      nodes,
+      memory,
+      log,
+      launcher,
+      post,
+    });
     this.#initializer = new MemoryInitializer(MEMORY_CHILD, { nodes, memory, launcher, post });
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
@@ -96,7 +110,13 @@ export class Performer {
     return this.#memory.inventory();
   }
 
+  /** What it listens on. */
+  get addresses(): ListenAddress[] {
+    return this.#clients.addresses;
+  }
+
   perform(action: Action, state: State): void {
+    if (isClientAction(action)) return this.#clients.perform(action, state, this.#conninfo);
     switch (action.kind) {
       case 'start-launcher':
         return this.#startLauncher();
@@ -148,10 +168,13 @@ export class Performer {
         lost: (how) => this.#lost(how),
       },
     }).then(
-      ({ launcher, workers, startupHooks }) => {
+      ({ launcher, workers, backend, startupHooks }) => {
         this.#launcher = launcher;
         if (launcher.forkProblem !== null) {
           this.#log.warn(messages.forkUnsafe(launcher.forkProblem));
+        }
+        for (const event of admitBackend(backend, this.#options.clients !== null, this.#log)) {
+          this.#hooks.post(event);
         }
         this.#hooks.post({
           kind: 'launcher-ready',
@@ -171,6 +194,7 @@ export class Performer {
 
   #reload(state: State): void {
     this.#workers.reload(state.workers.values());
+    this.#clients.processes.reload(state.clients.backends.values());
     this.#server?.reload();
   }
 
@@ -183,11 +207,13 @@ export class Performer {
   async #finish(exitCode: 0 | 1): Promise<void> {
     this.#stopping.abort(new Error('the postmaster is stopping'));
     this.#initializer.kill();
+    await this.#clients.closeDoors();
     await this.#follower?.close();
     await this.#launcherStart;
     await this.#launcher?.end();
     this.#server?.cleanUp();
     this.#initializer.close();
+    this.#clients.processes.close();
     this.#memory.close();
     for (const end of this.#deathPipe) closeSync(end);
     this.#hooks.finished(exitCode);
@@ -222,24 +248,28 @@ export class Performer {
   #forked(child: ChildId, pid: number): void {
     if (child === SERVER_CHILD) return this.#server?.forked(pid);
     if (child === MEMORY_CHILD) return;
+    if (isBackendChild(child)) return this.#clients.processes.forked(child, pid);
     this.#workers.forked(child, pid);
   }
 
   #failed(child: ChildId, call: string, why: string): void {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
     if (child === MEMORY_CHILD) return this.#initializer.failed(call, why);
+    if (isBackendChild(child)) return this.#clients.processes.failed(child, call, why);
     this.#workers.failed(child, call, why);
   }
 
   #ended(child: ChildId, end: ChildEnd): void {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
     if (child === MEMORY_CHILD) return this.#initializer.ended(end);
+    if (isBackendChild(child)) return this.#clients.processes.ended(child, end);
     this.#workers.ended(child, end);
   }
 
   #lost(how: string): void {
     this.#log.error(messages.launcherLost(how));
     this.#server?.launcherLost();
+    this.#clients.processes.launcherLost();
     // The children stay known to it until each is gone; a new one is started after that.
     this.#hooks.post({ kind: 'launcher-exited' });
   }

@@ -5,8 +5,9 @@
 
 import { EventEmitter } from 'node:events';
 import type { Client } from 'pg';
+import { type BackendInfo, backendInfoOf } from './backend-info.ts';
 import { beginOf } from './begin.ts';
-import { changedWorkers } from './changes.ts';
+import { changedWorkers, clientNews } from './changes.ts';
 import { Control } from './control/control.ts';
 import { openDataDirectory } from './data-directory/data-directory.ts';
 import { LockFileWatch } from './data-directory/lock-file-watch.ts';
@@ -16,8 +17,10 @@ import { createLogger, type Logger } from './log.ts';
 import { ServerLoop } from './loop.ts';
 import { memoryInfoOf, type SharedMemoryInfo } from './memory-info.ts';
 import * as messages from './messages.ts';
+import type { Backend, Refusal } from './model/clients.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
+import type { ListenAddress } from './model/listening.ts';
 import type { Phase } from './model/phase.ts';
 import type { Pid } from './model/standing.ts';
 import {
@@ -27,6 +30,7 @@ import {
   type State,
   type Worker,
 } from './model/state.ts';
+import type { Peer } from './native.ts';
 import { Performer } from './perform.ts';
 import { connectTo } from './postgres/connect/connect.ts';
 import {
@@ -49,6 +53,12 @@ export interface PostmasterEvents {
   start: [worker: WorkerInfo];
   /** A worker's process was reaped; `worker` says where it stands after that. */
   exit: [worker: WorkerInfo, exit: Exit, pid: Pid];
+  /** A client has a backend. */
+  connect: [backend: BackendInfo];
+  /** A client's backend was reaped; `backend` says where it stood before. */
+  disconnect: [backend: BackendInfo, exit: Exit];
+  /** A client was not served, and told why. */
+  refuse: [reason: Refusal, peer: Peer];
   /** A crash cycle begins. */
   crash: [];
   /** Everything is ended. */
@@ -140,6 +150,18 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     return workers.sort((a, b) => a.slot - b.slot).map(infoOf);
   }
 
+  /** All backends, those that wait for a client included. */
+  backends(): BackendInfo[] {
+    const state = this.#running?.loop.state;
+    if (state === undefined) return [];
+    return [...state.clients.backends.values()].map((one) => this.#infoOf(one));
+  }
+
+  /** What it listens on, with the port that was found for port 0; empty: nothing, or not yet. */
+  addresses(): ListenAddress[] {
+    return this.#running?.performer.addresses ?? [];
+  }
+
   /**
    * What lies in shared memory (pg_shmem_allocations, pg_dsm_registry_allocations), read without a
    * lock; null: there is none, before the preload modules are loaded and after the end. Damaged
@@ -154,7 +176,8 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
    * Resolves when the phase is RUN or HOT_STANDBY. If that is not to be had, or the signal is
    * aborted first, everything is ended again before it rejects.
    *
-   * @throws BgworkerError ERR_DATA_DIRECTORY, ERR_LOCK_FILE, ERR_PRELOAD_*, ERR_SERVER_*,
+   * @throws BgworkerError ERR_DATA_DIRECTORY, ERR_LOCK_FILE, ERR_LISTEN_FAILED,
+   * ERR_INVALID_REGISTRATION (of a backend), ERR_PRELOAD_*, ERR_SERVER_*,
    * ERR_START_TIMEOUT, ERR_WRONG_STATE (a second start)
    */
   async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -254,6 +277,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     // Before the user's listeners: what one of them throws is not to leave a client waiting.
     this.#running?.control.changed(event, before, after);
     for (const worker of workers) this.#tell(event, worker, before);
+    this.#tellOfClients(event, before, after);
     if (before.crash.kind === 'none' && after.crash.kind === 'ending') this.emit('crash');
     if (before.phase !== after.phase) this.#entered(after.phase, before.phase);
   }
@@ -265,6 +289,27 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     if (old !== undefined && 'pid' in old.standing) {
       this.emit('exit', infoOf(worker), event.exit, old.standing.pid);
     }
+  }
+
+  #tellOfClients(event: Event, before: State, after: State): void {
+    if (event.kind === 'listening') this.#running?.lockFile.listening(this.addresses());
+    for (const news of clientNews(event, before, after)) {
+      switch (news.kind) {
+        case 'connect':
+          this.emit('connect', this.#infoOf(news.backend));
+          break;
+        case 'disconnect':
+          this.emit('disconnect', this.#infoOf(news.backend), news.exit);
+          break;
+        case 'refuse':
+          this.emit('refuse', news.reason, news.peer);
+          break;
+      }
+    }
+  }
+
+  #infoOf(backend: Backend): BackendInfo {
+    return backendInfoOf(backend, this.#options.maxWorkerProcesses);
   }
 
   #entered(phase: Phase, before: Phase): void {

@@ -5,16 +5,15 @@
 
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
+import { isClientAction } from './model/clients.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
 import type { Phase } from './model/phase.ts';
 import { unreachable } from './model/standing.ts';
 import type { State, Worker } from './model/state.ts';
+import { type Line, ofClientAction, ofClientEvent } from './report-clients.ts';
 
-export interface Line {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-  readonly text: string;
-}
+export type { Line };
 
 export function report(event: Event, before: State, after: State): Line[] {
   const lines = [...ofEvent(event, before, after)];
@@ -56,11 +55,26 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
       return;
     case 'stop':
       // An equal or weaker request than the one under way is ignored.
-      if (before.shutdown === after.shutdown) return;
-      yield { level: 'info', text: messages.receivedShutdown(event.mode) };
+      if (before.shutdown !== after.shutdown) {
+        yield { level: 'info', text: messages.receivedShutdown(event.mode) };
+      } else if (before.clients.smartSince !== after.clients.smartSince) {
+        yield { level: 'info', text: messages.receivedShutdown(event.mode) };
+        yield { level: 'info', text: messages.waitingForClients };
+      }
       return;
     case 'done':
       yield* ofAction(event.action, before);
+      return;
+    case 'listening':
+    case 'listen-failed':
+    case 'backend-announced':
+    case 'connected':
+    case 'backend-forked':
+    case 'backend-not-forked':
+    case 'handed-over':
+    case 'not-handed-over':
+    case 'backend-exited':
+      yield* ofClientEvent(event, before, after);
       return;
     case 'launcher-ready':
     case 'launcher-failed':
@@ -100,6 +114,7 @@ function isExpected({ cause }: Exit, { standing }: Worker, { crash }: State): bo
 }
 
 function* ofAction(action: Action, state: State): Generator<Line> {
+  if (isClientAction(action)) return yield* ofClientAction(action, state);
   switch (action.kind) {
     case 'enter':
       yield ofPhase(action.phase);

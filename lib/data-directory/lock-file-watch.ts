@@ -1,6 +1,8 @@
 // lock-file-watch.ts: the lock file while its postmaster runs: line 8 follows the phase, and each
 // minute it is looked at again, because without it another postmaster may start in the directory.
 
+import { dirname } from 'node:path';
+import type { ListenAddress } from '../model/listening.ts';
 import type { Phase } from '../model/phase.ts';
 import { LockFile, type LockFileCheck, type LockFileStatus } from './lock-file.ts';
 
@@ -31,6 +33,17 @@ export class LockFileWatch {
   entered(phase: Phase): void {
     const status = STATUS_IN[phase];
     if (status !== null) this.#file.setStatus(status);
+  }
+
+  /** Lines 4 to 6, for who looks for it: the first port, socket directory and address. */
+  listening(addresses: readonly ListenAddress[]): void {
+    const file = addresses.find((one) => 'path' in one);
+    const inet = addresses.find((one) => 'host' in one);
+    this.#file.setAddress({
+      port: inet?.port ?? null,
+      socketDirectory: file === undefined ? null : dirname(file.path),
+      listenAddress: inet?.host ?? null,
+    });
   }
 
   /** Gives the lock back: the file is removed if it is still ours. */

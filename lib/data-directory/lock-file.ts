@@ -217,7 +217,8 @@ function refuseIfHeld(path: string, dataDirectory: string, text: string): void {
   );
 }
 
-function heldBy(text: string): LockFileContent | null {
+/** The living postmaster that a lock file's text names; null: there is none. */
+export function heldBy(text: string): LockFileContent | null {
   const content = parseLockFile(text);
   return content !== null && isHeld(content) ? content : null;
 }

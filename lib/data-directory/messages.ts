@@ -31,6 +31,9 @@ export const messages = {
   lockFileBogus: (file: string, line: string) =>
     `bogus data in lock file "${file}": ${JSON.stringify(line)} is not a process id. ` +
     `If no postmaster runs in this directory, remove the file`,
+  socketLocked: (file: string, socket: string, holder: { pid: number; dataDirectory: string }) =>
+    `lock file "${file}" already exists: a postmaster (PID ${holder.pid}) in data directory "${holder.dataDirectory}" is using socket file "${socket}". ` +
+    `Stop it (bgworker stop -D ${quoted(holder.dataDirectory)}), or name another path`,
   lockFileTries: (file: string, tries: number) =>
     `could not create lock file "${file}": other processes created and removed it during ${tries} tries. Try again`,
   lockFileCall: (what: string, file: string, reason: string) =>

@@ -16,6 +16,7 @@ import {
   native,
 } from '../native.ts';
 import {
+  type AnnouncedBackend,
   type AnnouncedWorker,
   type Announcement,
   type ChildPayload,
@@ -44,6 +45,8 @@ export interface LauncherOptions {
 export interface StartedLauncher {
   readonly launcher: LauncherProcess;
   readonly workers: readonly AnnouncedWorker[];
+  /** null: nobody has called registerBackend(). */
+  readonly backend: AnnouncedBackend | null;
   readonly startupHooks: boolean;
 }
 
@@ -73,13 +76,13 @@ export class LauncherProcess {
     };
     options.signal.addEventListener('abort', abort, { once: true });
     try {
-      const { workers, needExec, startupHooks } = await launcher.#introduce(options);
+      const { workers, backend, needExec, startupHooks } = await launcher.#introduce(options);
       if (options.launch === 'exec') launcher.forkProblem = 'the option launch says so';
       else if (needExec.length > 0) launcher.forkProblem = messages.declaredExec(needExec);
       else launcher.forkProblem = await launcher.#tryFork();
       options.signal.throwIfAborted();
       launcher.#owner = options.owner;
-      return { launcher, workers, startupHooks };
+      return { launcher, workers, backend, startupHooks };
     } catch (error) {
       await launcher.end();
       throw options.signal.aborted ? options.signal.reason : error;

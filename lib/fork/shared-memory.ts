@@ -5,6 +5,7 @@
 // once. It believes nothing that stands in the area: what the slots show is kept here as well.
 
 import { closeSync } from 'node:fs';
+import type { Place } from '../model/clients.ts';
 import { statusOfWorker } from '../model/handle.ts';
 import type { SlotIndex, Worker } from '../model/state.ts';
 import { type Inventory, type MainArea, native, type SlotPid } from '../native.ts';
@@ -20,13 +21,18 @@ interface Shown {
 export class SharedMemory {
   /** One for each slot; whoever is given them gets copies. */
   readonly doorbells: readonly number[];
-  readonly #slotCount: number;
+  readonly slotCount: number;
+  readonly #workerSlots: number;
   readonly #shown = new Map<SlotIndex, Shown>();
   #area: MainArea | null = null;
+  /** So that no two backends of one slot look alike. */
+  #backendGeneration = 0n;
 
-  constructor(slotCount: number) {
-    this.#slotCount = slotCount;
-    this.doorbells = native.makeDoorbells(slotCount);
+  /** The slots of the workers, and behind them those of the backends. */
+  constructor(workerSlots: number, backendSlots: number) {
+    this.#workerSlots = workerSlots;
+    this.slotCount = workerSlots + backendSlots;
+    this.doorbells = native.makeDoorbells(this.slotCount);
   }
 
   /** null: no launcher has said yet how large it is. */
@@ -41,7 +47,9 @@ export class SharedMemory {
 
   /** All of it anew, zero but for the slots. null: there was none. */
   reset(workers: Iterable<Worker>): MainArea | null {
-    this.#shown.clear();
+    for (const slot of this.#shown.keys()) {
+      if (slot < this.#workerSlots) this.#shown.delete(slot);
+    }
     for (const worker of workers) this.#show(worker);
     return this.#area === null ? null : this.#renew(this.#area.structBytes);
   }
@@ -52,6 +60,18 @@ export class SharedMemory {
     if (worker.standing.kind === 'forking') return;
     const { generation, pid } = this.#show(worker);
     this.#area?.publish(worker.slot, generation, pid);
+  }
+
+  /** Shows the process of a backend; `place`: which of the backends' slots it has. */
+  occupy(place: Place, pid: SlotPid): void {
+    const slot = this.slotOf(place);
+    const generation = ++this.#backendGeneration;
+    this.#shown.set(slot, { generation, pid });
+    this.#area?.publish(slot, generation, pid);
+  }
+
+  slotOf(place: Place): SlotIndex {
+    return this.#workerSlots + place;
   }
 
   release(slot: SlotIndex): void {
@@ -84,7 +104,7 @@ export class SharedMemory {
   }
 
   #renew(structBytes: number): MainArea {
-    const area = native.MainArea.create(this.#slotCount, structBytes);
+    const area = native.MainArea.create(this.slotCount, structBytes);
     this.#area?.close();
     this.#area = area;
     for (const [slot, { generation, pid }] of this.#shown) area.publish(slot, generation, pid);

@@ -3,11 +3,13 @@
 // perform.ts carries an action out and decides nothing; that it was carried out comes back as the
 // event 'done', so the state always says what has been done already.
 
+import type { ClientAction } from './clients.ts';
 import type { Phase } from './phase.ts';
 import type { ChildId, EndingSignal, ServerSignal } from './standing.ts';
 import type { SlotIndex } from './state.ts';
 
 export type Action =
+  | ClientAction
   | { readonly kind: 'start-launcher' }
   | { readonly kind: 'start-server' }
   /** Ask the launcher for the child of this worker. At most one a turn. */

@@ -1,6 +1,7 @@
 // event.ts: all that can happen to the postmaster. The list is closed.
 
 import type { Action } from './action.ts';
+import type { ClientEvent } from './clients.ts';
 import type { Exit } from './exit.ts';
 import type { DatabaseState } from './phase.ts';
 import type { Registration } from './registration.ts';
@@ -14,6 +15,7 @@ export interface StaticWorker {
 }
 
 export type Event =
+  | ClientEvent
   /** The preload modules are loaded; the launcher can fork. */
   | {
       readonly kind: 'launcher-ready';

@@ -57,8 +57,8 @@ export interface Registration {
 }
 
 /** Does a crash of this worker put the shared memory of others in doubt? */
-export function isAttached(registration: Registration): boolean {
-  return registration.flags.includes('SHMEM_ACCESS');
+export function isAttached({ flags }: Pick<Registration, 'flags'>): boolean {
+  return flags.includes('SHMEM_ACCESS');
 }
 
 /** Is it one of those that `maxParallelWorkers` limits? */

@@ -3,6 +3,7 @@
 // react/apply.ts makes the next state out of this one and an event; schedule/plan.ts reads it and
 // says what is to be done now. Nothing else in the program decides anything.
 
+import { type ClientLimits, type Clients, initialClients, NO_CLIENTS } from './clients.ts';
 import type { DatabaseState, Phase } from './phase.ts';
 import type { Registration } from './registration.ts';
 import { SlotMap } from './slot-map.ts';
@@ -85,6 +86,7 @@ export interface State {
   readonly course: 'on' | 'done';
   /** In slot order. */
   readonly workers: SlotMap<Worker>;
+  readonly clients: Clients;
   /** The number of the next child; counts up, so an answer to an old request is told apart. */
   readonly nextChild: ChildId;
   /** The generation of the next slot that is filled while it runs; static workers have 0. */
@@ -94,10 +96,12 @@ export interface State {
 export interface Begin {
   readonly limits: Limits;
   readonly follows: 'nothing' | 'conninfo' | 'embedded';
+  /** Default: nobody listens. */
+  readonly clients?: ClientLimits;
 }
 
 /** The state before anything has happened. */
-export function initialState({ limits, follows }: Begin): State {
+export function initialState({ limits, follows, clients = NO_CLIENTS }: Begin): State {
   return {
     limits,
     phase: 'INIT',
@@ -111,6 +115,7 @@ export function initialState({ limits, follows }: Begin): State {
     reloadPending: false,
     course: 'on',
     workers: SlotMap.of(),
+    clients: initialClients(clients),
     nextChild: 1,
     nextGeneration: 1n,
   };

@@ -1,6 +1,7 @@
 // addon.ts: all that the addon exports; native/addon/addon.cc is its table of contents there.
 
 import type { Attachment } from './attachment.ts';
+import type { ConnectionVerbs } from './connections.ts';
 import type { ForkedChild, LauncherChannel, LauncherReport } from './launcher.ts';
 import type { MainArea } from './main-area.ts';
 
@@ -22,7 +23,7 @@ export interface NativeWorkerRequest {
   readonly attachment: Attachment | null;
 }
 
-export interface Native {
+export interface Native extends ConnectionVerbs {
   /** Both ends of a SOCK_SEQPACKET socket pair. */
   channelPair(): [postmasterEnd: number, launcherEnd: number];
   /** pipe2(O_CLOEXEC). */

@@ -21,7 +21,7 @@ export interface Wish {
  */
 export function targetFor(
   conninfo: string,
-  { name, database, user }: Registration,
+  { name, database, user }: Pick<Registration, 'name' | 'database' | 'user'>,
   wish: Wish,
 ): ConnectionTarget {
   const options = overrideConninfo(conninfo, {

@@ -8,12 +8,14 @@ import { existsSync } from 'node:fs';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import * as messages from '../messages.ts';
+import type { BackendMain, BackendOptions } from '../run/backend-options.ts';
 import { importModule } from '../run/import-module.ts';
 import type { StartupHook } from '../run/initialize-memory.ts';
+import type { BackendSource } from '../run/run-backend.ts';
 import type { WorkerSource } from '../run/run-worker.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
 import { type SharedNames, SharedRequests } from '../shared/names.ts';
-import type { AnnouncedWorker } from '../travel/notes.ts';
+import type { AnnouncedBackend, AnnouncedWorker } from '../travel/notes.ts';
 import type { QuietWatch } from './quiet.ts';
 
 /** What init() gets: the postmaster as a preload module sees it, before it runs (_PG_init). */
@@ -25,6 +27,13 @@ export interface PreloadServer {
    * @throws BgworkerError ERR_WRONG_STATE once init() is over.
    */
   registerBackgroundWorker(options: BackgroundWorkerOptions): void;
+  /**
+   * Says how the connections of the postmaster's option `listen` are served: each in a process of
+   * its own, a fork of this one. Once for all modules. A bad registration stops the start.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE at a second call, and once init() is over.
+   */
+  registerBackend(main: BackendMain, options?: BackendOptions): void;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
   /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
@@ -56,8 +65,10 @@ interface Entry {
 }
 
 /** What was registered in this process, closures and arguments included. */
-export class PreloadRegistry implements WorkerSource {
+export class PreloadRegistry implements WorkerSource, BackendSource {
   readonly #entries: Entry[] = [];
+  #backend: { readonly main: BackendMain; readonly options: BackendOptions | undefined } | null =
+    null;
   /** What was asked for in shared memory. */
   readonly shared = new SharedRequests((verb) => this.#checkOpen(verb));
   readonly #hooks: StartupHook[] = [];
@@ -93,8 +104,23 @@ export class PreloadRegistry implements WorkerSource {
     this.#entries.push({ options, ...copyArg(options?.arg) });
   }
 
+  setBackend(main: BackendMain, options: BackendOptions | undefined): void {
+    if (!this.#isOpen) {
+      throw new BgworkerError('ERR_WRONG_STATE', messages.backendTooLate);
+    }
+    if (this.#backend !== null) {
+      throw new BgworkerError('ERR_WRONG_STATE', messages.registeredTwice);
+    }
+    this.#backend = { main, options };
+  }
+
   close(): void {
     this.#isOpen = false;
+  }
+
+  backendMain(): BackendMain {
+    if (this.#backend !== null) return this.#backend.main;
+    throw new Error('no backend is registered in this process');
   }
 
   /** @throws Error if the registration of that index is not a closure: a bug of ours. */
@@ -106,6 +132,12 @@ export class PreloadRegistry implements WorkerSource {
 
   argOf(index: number): unknown {
     return this.#entries[index]?.arg;
+  }
+
+  announceBackend(): AnnouncedBackend | null {
+    if (this.#backend === null) return null;
+    const { main, options } = this.#backend;
+    return { main: typeof main, options: plain(options) };
   }
 
   announce(): AnnouncedWorker[] {
@@ -138,6 +170,7 @@ function withoutFunctions(options: unknown): unknown {
 
 function plain(value: unknown): unknown {
   if (value instanceof URL) return value.href;
+  if (value instanceof Uint8Array) return value;
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
@@ -170,6 +203,7 @@ export async function preload(
   const needExec: string[] = [];
   const server: PreloadServer = {
     registerBackgroundWorker: (options) => registry.add(options),
+    registerBackend: (main, options) => registry.setBackend(main, options),
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
     shmem: sharedMemoryOf(registry),

@@ -6,8 +6,10 @@
 import type { Event, Occurrence } from '../model/event.ts';
 import { type Instant, unreachable } from '../model/standing.ts';
 import { SHUTDOWN_MODES, type ShutdownMode, type State } from '../model/state.ts';
+import { applyClient, loseBackendRequests } from './backends.ts';
 import { beginCrash, fail } from './crash.ts';
 import { applyDone } from './done.ts';
+import { awaitLastClient, concludeSmart, hasClientToWaitFor } from './smart.ts';
 import {
   announceStatic,
   loseRequests,
@@ -63,6 +65,16 @@ export function apply(state: State, { at, event }: Occurrence): State {
       return { ...state, reloadPending: state.shutdown === null };
     case 'lock-file-lost':
       return requestShutdown(state, 'immediate', at);
+    case 'listening':
+    case 'listen-failed':
+    case 'backend-announced':
+    case 'connected':
+    case 'backend-forked':
+    case 'backend-not-forked':
+    case 'handed-over':
+    case 'not-handed-over':
+    case 'backend-exited':
+      return applyClient(state, event, at);
     case 'done':
       return applyDone(state, event.action, at);
     default:
@@ -76,13 +88,14 @@ export function requestShutdown(state: State, mode: ShutdownMode, at: Instant): 
   if (state.shutdown !== null && SHUTDOWN_MODES.indexOf(state.shutdown.mode) >= strength) {
     return state;
   }
-  return { ...state, shutdown: { mode, since: at }, reloadPending: false };
+  if (mode === 'smart' && hasClientToWaitFor(state)) return awaitLastClient(state, at);
+  return concludeSmart({ ...state, shutdown: { mode, since: at }, reloadPending: false }, at);
 }
 
 /** All of its children die with it, attached or not: that is one crash cycle. */
 function launcherExited(state: State, at: Instant): State {
   const without: State = { ...state, launcher: { kind: 'absent' }, memory: 'raw' };
-  return loseRequests(beginCrash(without, at), at);
+  return loseBackendRequests(loseRequests(beginCrash(without, at), at));
 }
 
 type ServerEvent = Extract<Event, { kind: `server-${string}` }>;

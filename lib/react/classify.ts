@@ -11,9 +11,13 @@ import { isAttached, type Registration } from '../model/registration.ts';
 export function classify(exit: Exit, registration: Registration): Verdict {
   const failure = registration.restartTime === 'never' ? 'retire' : 'restart';
   const { cause } = exit;
-  const orderly = cause.kind === 'code' && (cause.code === 0 || cause.code === 1);
-  if (isAttached(registration) && !(orderly && exit.cleanDetach)) return 'crash';
-  if (orderly && cause.code === 0)
+  if (isAttached(registration) && !(isOrderly(exit) && exit.cleanDetach)) return 'crash';
+  if (cause.kind === 'code' && cause.code === 0)
     return registration.restartOnExit0 ? 'restart-at-once' : 'retire';
   return failure;
+}
+
+/** It left by itself, done or failed. */
+export function isOrderly({ cause }: Exit): boolean {
+  return cause.kind === 'code' && (cause.code === 0 || cause.code === 1);
 }

@@ -1,11 +1,14 @@
 // done.ts: what an action leaves behind in the state, once perform.ts has carried it out.
 
 import type { Action } from '../model/action.ts';
+import { isClientAction } from '../model/clients.ts';
 import { type Instant, isAlive, unreachable } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
+import { applyClientDone } from './backends-done.ts';
 import { resetWorkers, withStanding } from './workers.ts';
 
 export function applyDone(state: State, action: Action, at: Instant): State {
+  if (isClientAction(action)) return applyClientDone(state, action, at);
   switch (action.kind) {
     case 'start-launcher':
       return { ...state, launcher: { kind: 'starting' } };

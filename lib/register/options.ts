@@ -6,6 +6,12 @@ import * as v from 'valibot';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../log.ts';
 import { PARALLEL_WORKERS_MAX, WORKER_PROCESSES_MAX } from '../model/registration.ts';
 import { parseConninfo } from '../postgres/conninfo/index.ts';
+import {
+  type CheckedClients,
+  type ClientOptions,
+  checkClients,
+  clientEntries,
+} from './listen-options.ts';
 import { oneOf, validate, wholeNumber } from './validate.ts';
 
 /** An embedded server: initdb at the first start, a private Unix socket, stopped last. */
@@ -22,7 +28,7 @@ export interface FollowedPostgres {
   readonly conninfo: string;
 }
 
-export interface PostmasterOptions {
+export interface PostmasterOptions extends ClientOptions {
   /** Where postmaster.pid and an embedded server's files are; made if missing, one postmaster each. */
   readonly dataDirectory: string | URL;
   /** Modules whose init() registers workers (shared_preload_libraries), loaded in this order. */
@@ -64,6 +70,8 @@ export interface CheckedOptions {
   readonly startTimeout: number;
   readonly log: LogOptions;
   readonly handleSignals: boolean;
+  /** null: nobody listens. */
+  readonly clients: CheckedClients | null;
 }
 
 const DAY_S = 86_400;
@@ -128,13 +136,15 @@ const schema = v.strictObject(
       {},
     ),
     handleSignals: v.optional(yesOrNo, false),
+    ...clientEntries,
   },
   'must be an object',
 );
 
 /** @throws BgworkerError ERR_INVALID_OPTION, ERR_CONNINFO */
 export function checkOptions(input: unknown): CheckedOptions {
-  const options = validate(schema, input, SUBJECT, 'ERR_INVALID_OPTION');
+  const given = validate(schema, input, SUBJECT, 'ERR_INVALID_OPTION');
+  const { listen, maxConnections, reservedConnections, spareBackends, ...options } = given;
   if (options.postgres !== undefined && 'conninfo' in options.postgres) {
     parseConninfo(options.postgres.conninfo);
   }
@@ -142,6 +152,7 @@ export function checkOptions(input: unknown): CheckedOptions {
     ...options,
     dataDirectory: pathOf(options.dataDirectory),
     preload: options.preload.map((one) => moduleUrl(one)),
+    clients: checkClients({ listen, maxConnections, reservedConnections, spareBackends }, SUBJECT),
     postgres: (options.postgres as CheckedOptions['postgres'] | undefined) ?? null,
   };
 }

@@ -14,7 +14,7 @@ import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
 import { AttachedNames, type SharedNames, type SharedRequests } from '../shared/names.ts';
 import type { ControlPlace } from '../travel/control.ts';
-import type { WorkerStart } from '../travel/notes.ts';
+import type { ProcessStart } from '../travel/notes.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
 import {
   checkParallel,
@@ -48,12 +48,12 @@ export class BackgroundWorker {
   readonly name: string;
   readonly type: string;
   readonly flags: readonly WorkerFlag[];
-  /** The slot of the main area, 0 to maxWorkerProcesses - 1. */
+  /** The slot of the main area, 0 to maxWorkerProcesses - 1; those of backends follow. */
   readonly slot: number;
   /** Set by its own code, after each signal handler, and, with shared memory, by other processes. */
   readonly latch: Latch;
 
-  readonly #start: WorkerStart;
+  readonly #start: ProcessStart;
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
   readonly #requests: SharedRequests;
@@ -67,7 +67,7 @@ export class BackgroundWorker {
   #hasConnected = false;
 
   /** For the worker's wiring. */
-  constructor(start: WorkerStart, { attached, requests, control, createLog }: WorkerSurroundings) {
+  constructor(start: ProcessStart, { attached, requests, control, createLog }: WorkerSurroundings) {
     this.#start = start;
     this.#attached = attached;
     this.#requests = requests;

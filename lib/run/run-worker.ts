@@ -1,23 +1,21 @@
 // run-worker.ts: the life of one worker process, from its first JavaScript to its exit.
 //
-// The steps are those of BackgroundWorkerMain, numbered, each with its reason. Both kinds of child
-// come through here: the fork of the launcher, and the freshly exec'ed node.
+// The steps before main() are in enter.ts. Both kinds of child come through here: the fork of the
+// launcher, and the freshly exec'ed node.
 
 import { fileURLToPath } from 'node:url';
-import { createLogger, type Logger, type LogOptions } from '../log.ts';
+import type { LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
-import { type Body, isAttached } from '../model/registration.ts';
+import type { Body } from '../model/registration.ts';
 import { unreachable } from '../model/standing.ts';
-import { type DescriptorWatcher, native } from '../native.ts';
-import type { Attached } from '../shared/attached.ts';
+import { native } from '../native.ts';
 import type { SharedRequests } from '../shared/names.ts';
-import { saysDamaged } from '../shared/refusal.ts';
 import type { ControlPlace } from '../travel/control.ts';
 import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
 import { readArgument } from './argument.ts';
-import { attach, type InheritedMemory, leave } from './attach.ts';
+import type { InheritedMemory } from './attach.ts';
 import { BackgroundWorker } from './background-worker.ts';
-import { leaveByExitNow } from './leave.ts';
+import { type Entered, enter, FAILED } from './enter.ts';
 import { loadFunction } from './load-function.ts';
 import { deliverHeld, installDefaults } from './signals.ts';
 import type { WorkerMain } from './worker-options.ts';
@@ -42,17 +40,9 @@ export interface WorkerEnvironment {
   readonly log: LogOptions;
 }
 
-/** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
-const FAILED = 1;
-/** As any code but 0 and 1 of an attached worker: a crash. */
-const CRASHED = 2;
-
-/** The launcher's kFarewellMs, for when the launcher is dead as well. */
-const FAREWELL_MS = 500;
-
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
 export function runWorker(environment: WorkerEnvironment): void {
-  run(environment, prepare(environment).worker);
+  run(environment, prepare(environment));
 }
 
 /**
@@ -68,61 +58,22 @@ export async function rehearseWorker(environment: WorkerEnvironment): Promise<vo
   }
 }
 
-interface Prepared {
-  readonly worker: BackgroundWorker;
-  /** For the rehearsal alone. */
-  undo(): void;
-}
-
-/** The steps before any code of the worker's own. */
-function prepare(environment: WorkerEnvironment): Prepared {
-  const { start, memory, registry, control, log: options } = environment;
-  const { registration, slot } = start;
-  const log = lazily(() => createLogger(options, registration.name));
-  let attached: Attached | null = null;
-
-  // 1. The exit path first: from here on nothing may end in node's own.
-  const stay = leaveByExitNow({
-    cleanup: () => {
-      if (memory !== null && attached !== null) leave(memory, attached, log);
-    },
-    failed: (error) => fail(log(), start, error),
+function prepare(environment: WorkerEnvironment): Entered<BackgroundWorker> {
+  const { start, memory, registry, control, log } = environment;
+  const { registration } = start;
+  return enter({
+    start,
+    memory,
+    shared: registry.shared,
+    control,
+    log,
+    title: `bgworker: ${registration.name}`,
+    make: (surroundings) => new BackgroundWorker(start, surroundings),
+    failed: (error) => messages.workerFailed(registration, error),
   });
-  // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
-  if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
-  const requests = registry.shared;
-  const worker = new BackgroundWorker(start, { attached, requests, control, createLog: log });
-  // 3. The name, for ps.
-  process.title = `bgworker: ${registration.name}`;
-  // 4. The end of the postmaster.
-  const watcher = watchPostmaster(worker);
-  // 5. What its preload modules asked for in shared memory gets its places.
-  if (attached !== null) bind(registry.shared, attached, (error) => fail(log(), start, error));
-
-  const undo = (): void => {
-    watcher.close();
-    stay();
-  };
-  return { worker, undo };
 }
 
-function bind(shared: SharedRequests, attached: Attached, failed: (error: unknown) => void): void {
-  try {
-    shared.bind(attached);
-  } catch (error) {
-    failed(error);
-  }
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}
-
-function run(environment: WorkerEnvironment, worker: BackgroundWorker): void {
+function run(environment: WorkerEnvironment, { worker, fail }: Entered<BackgroundWorker>): void {
   const { start } = environment;
   const { registration } = start;
   // 6. main(). Signals are blocked until its synchronous part is over.
@@ -141,7 +92,7 @@ function run(environment: WorkerEnvironment, worker: BackgroundWorker): void {
   body.finished.then(
     // Without a code it is process.exitCode's, as at any other end of a Node program.
     (code) => (code === undefined ? process.exit() : process.exit(code)),
-    (error: unknown) => fail(worker.log, start, error),
+    fail,
   );
 }
 
@@ -215,26 +166,4 @@ function callNative(
     const failed = Promise.reject(error);
     return { started: failed, finished: failed };
   }
-}
-
-/**
- * An uncaught error is logged and is exit 1: started again after the restart interval. But one that
- * says that shared memory is damaged is a crash: only new memory helps, and only a crash brings it.
- */
-function fail(log: Logger, { registration }: WorkerStart, error: unknown): void {
-  log.error({ err: error }, messages.workerFailed(registration, error));
-  process.exit(saysDamaged(error) ? CRASHED : FAILED);
-}
-
-/**
- * The end of the pipe that only the postmaster holds. A worker that waits on its latch is told and
- * has as long as the launcher's patience to leave by itself; another one leaves at once.
- */
-function watchPostmaster(worker: BackgroundWorker): DescriptorWatcher {
-  const watcher = new native.DescriptorWatcher(DEATH_DESCRIPTOR, () => {
-    watcher.close();
-    if (worker.orphan()) setTimeout(() => process.exit(FAILED), FAREWELL_MS);
-    else process.exit(FAILED);
-  });
-  return watcher;
 }

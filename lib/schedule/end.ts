@@ -5,20 +5,36 @@
 
 import type { Action } from '../model/action.ts';
 import { isNormal } from '../model/phase.ts';
-import { isAttached } from '../model/registration.ts';
+import { isAttached, type Registration } from '../model/registration.ts';
 import {
   ENDING_SIGNALS,
   type EndingSignal,
   type Instant,
   SERVER_SIGNALS,
   type ServerSignal,
+  type Standing,
 } from '../model/standing.ts';
-import type { State, Worker } from '../model/state.ts';
+import type { State } from '../model/state.ts';
+
+/** What of a worker, and of a backend, says whether and how it is to end. */
+export interface Mortal {
+  readonly registration: Pick<Registration, 'flags'>;
+  readonly standing: Standing;
+  /** Somebody asked for its end. */
+  readonly terminated?: boolean;
+}
 
 export function* endWorkers(state: State, now: Instant): Generator<Action> {
   for (const worker of state.workers.values()) {
-    const signal = signalForWorker(state, worker, now);
+    const signal = signalFor(state, worker, now);
     if (signal !== null) yield { kind: 'end-worker', slot: worker.slot, signal };
+  }
+}
+
+export function* endBackends(state: State, now: Instant): Generator<Action> {
+  for (const backend of state.clients.backends.values()) {
+    const signal = signalFor(state, backend, now);
+    if (signal !== null) yield { kind: 'end-backend', place: backend.place, signal };
   }
 }
 
@@ -38,32 +54,37 @@ export function* endLauncher(state: State, now: Instant): Generator<Action> {
 /** When a child that was told to end is told so more strongly; null: nobody is, by time alone. */
 export function nextStrongerAt(state: State): Instant | null {
   let next = launcherEndsAt(state);
-  for (const worker of state.workers.values())
-    next = Math.min(next, workerStrongerAt(state, worker));
+  for (const one of everyone(state)) next = Math.min(next, strongerAt(state, one));
   next = Math.min(next, serverStrongerAt(state));
   return Number.isFinite(next) ? next : null;
 }
 
-/** What this worker must have been told by now; null: it may go on. */
-export function demandOnWorker(state: State, worker: Worker): EndingSignal | null {
+/** All that the launcher may have a process for. */
+export function* everyone({ workers, clients }: State): Generator<Mortal> {
+  yield* workers.values();
+  yield* clients.backends.values();
+}
+
+/** What this one must have been told by now; null: it may go on. */
+export function demandOn(state: State, one: Mortal): EndingSignal | null {
   const { shutdown, crash } = state;
   if (shutdown?.mode === 'immediate') return 'SIGQUIT';
   const isOfTheCrash =
-    shutdown !== null || state.launcher.kind === 'absent' || isAttached(worker.registration);
+    shutdown !== null || state.launcher.kind === 'absent' || isAttached(one.registration);
   if (crash.kind === 'ending' && isOfTheCrash) return 'SIGQUIT';
-  return shutdown !== null || worker.terminated ? 'SIGTERM' : null;
+  return shutdown !== null || one.terminated ? 'SIGTERM' : null;
 }
 
-function signalForWorker(state: State, worker: Worker, now: Instant): EndingSignal | null {
-  const { standing } = worker;
+function signalFor(state: State, one: Mortal, now: Instant): EndingSignal | null {
+  const { standing } = one;
   if (standing.kind !== 'running' && standing.kind !== 'stopping') return null;
-  const demand = demandOnWorker(state, worker);
+  const demand = demandOn(state, one);
   if (standing.kind === 'running') return demand;
   if (demand !== null && isStronger(ENDING_SIGNALS, demand, standing.told)) return demand;
-  return workerStrongerAt(state, worker) <= now ? after(ENDING_SIGNALS, standing.told) : null;
+  return strongerAt(state, one) <= now ? after(ENDING_SIGNALS, standing.told) : null;
 }
 
-function workerStrongerAt(state: State, { standing }: Worker): Instant {
+function strongerAt(state: State, { standing }: Mortal): Instant {
   if (standing.kind !== 'stopping') return Number.POSITIVE_INFINITY;
   switch (standing.told) {
     case 'SIGTERM':
@@ -109,7 +130,8 @@ function serverStrongerAt({ server, limits }: State): Instant {
   return server.toldAt + (server.told === 'SIGINT' ? limits.shutdownMs : limits.quitMs);
 }
 
-function launcherEndsAt({ launcher, workers, server, shutdown, crash, limits }: State): Instant {
+function launcherEndsAt(state: State): Instant {
+  const { launcher, server, shutdown, crash, limits } = state;
   const never = Number.POSITIVE_INFINITY;
   if (launcher.kind !== 'ready') return never;
   const endingSince = Math.max(
@@ -118,7 +140,7 @@ function launcherEndsAt({ launcher, workers, server, shutdown, crash, limits }: 
   );
   if (endingSince === -never) return never;
   let unansweredSince = never;
-  for (const { standing } of workers.values()) {
+  for (const { standing } of everyone(state)) {
     if (standing.kind === 'forking') unansweredSince = Math.min(unansweredSince, endingSince);
     if (standing.kind === 'stopping' && standing.told === 'SIGKILL') {
       unansweredSince = Math.min(unansweredSince, standing.toldAt);

@@ -8,7 +8,7 @@ import { isNormal, PHASE_OF_DATABASE, type Phase } from '../model/phase.ts';
 import { isAttached } from '../model/registration.ts';
 import { isAlive } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
-import { demandOnWorker } from './end.ts';
+import { demandOn, everyone } from './end.ts';
 
 export function* movePhase(state: State): Generator<Action> {
   const target = targetPhase(state);
@@ -33,7 +33,7 @@ function targetPhase(state: State): Phase {
     case 'STOP_BACKENDS':
       return anyoneUntold(state) ? phase : 'WAIT_BACKENDS';
     case 'WAIT_BACKENDS':
-      if (state.shutdown !== null) return anyWorkerAlive(state) ? phase : 'WAIT_XLOG_SHUTDOWN';
+      if (state.shutdown !== null) return anyoneAlive(state) ? phase : 'WAIT_XLOG_SHUTDOWN';
       return state.crash.kind === 'none' ? 'STARTUP' : phase;
     case 'WAIT_XLOG_SHUTDOWN':
       return state.server.kind === 'none' ? 'NO_CHILDREN' : phase;
@@ -48,16 +48,16 @@ function onTheWayUp({ phase, launcher, memory, database }: State): Phase {
   return isReady ? PHASE_OF_DATABASE[database] : 'STARTUP';
 }
 
-function anyWorkerAlive(state: State): boolean {
-  for (const { standing } of state.workers.values()) if (isAlive(standing)) return true;
+function anyoneAlive(state: State): boolean {
+  for (const { standing } of everyone(state)) if (isAlive(standing)) return true;
   return false;
 }
 
 function anyoneUntold(state: State): boolean {
-  for (const worker of state.workers.values()) {
-    const { kind } = worker.standing;
+  for (const one of everyone(state)) {
+    const { kind } = one.standing;
     if (kind === 'forking') return true;
-    if (kind === 'running' && demandOnWorker(state, worker) !== null) return true;
+    if (kind === 'running' && demandOn(state, one) !== null) return true;
   }
   return false;
 }
@@ -65,7 +65,7 @@ function anyoneUntold(state: State): boolean {
 /** Who must be gone before memory is made anew: the attached; without a launcher, everybody. */
 function anyoneLeftOfCrash(state: State): boolean {
   const launcherGone = state.launcher.kind === 'absent';
-  for (const { registration, standing } of state.workers.values()) {
+  for (const { registration, standing } of everyone(state)) {
     if ((launcherGone || isAttached(registration)) && isAlive(standing)) return true;
   }
   return launcherGone && state.server.kind !== 'none' && state.server.kind !== 'due';

@@ -1,14 +1,15 @@
 // plan.ts: what is to be done now, and when to look again. Pure: it reads the state and the clock.
 //
 // Called once per turn of the ServerLoop. It looks at everything again each time, so a wake-up
-// that got lost costs a turn and not a worker. It names at most one fork a turn: whatever else
-// wants the loop (connections, signals, exits) gets it before the next worker is started.
+// that got lost costs a turn and not a worker. It names at most one start of a worker a turn:
+// whatever else wants the loop (connections, signals, exits) gets it before the next one.
 
 import type { Action } from '../model/action.ts';
 import { isNormal } from '../model/phase.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
-import { endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
+import { dispatch, nextSpareAt, openDoors, refillSpares } from './backends.ts';
+import { endBackends, endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
 import { movePhase } from './phases.ts';
 import { nextStartAt, startNext } from './start.ts';
 
@@ -26,15 +27,25 @@ export function plan(state: State, now: Instant): Plan {
     ...forgetGone(state),
     ...reload(state),
     ...endWorkers(state, now),
+    ...endBackends(state, now),
     ...endServer(state, now),
     ...endLauncher(state, now),
     ...move,
     // What may start is asked in the new phase, on the next turn: the old one may allow too much.
-    ...(move.length === 0 ? startNext(state, now) : []),
+    ...(move.length === 0 ? starts(state, now) : []),
   ];
   // What was done changes the state, and the turn after it computes the next wake-up.
   if (actions.length > 0) return { actions, wakeAt: null };
-  return { actions, wakeAt: earliest(nextStartAt(state, now), nextStrongerAt(state)) };
+  const wakeUps = [nextStartAt(state, now), nextSpareAt(state, now), nextStrongerAt(state)];
+  return { actions, wakeAt: wakeUps.reduce(earliest) };
+}
+
+/** Clients before workers, and what is made ahead of need last. */
+function* starts(state: State, now: Instant): Generator<Action> {
+  yield* openDoors(state);
+  yield* dispatch(state);
+  yield* startNext(state, now);
+  yield* refillSpares(state, now);
 }
 
 /**

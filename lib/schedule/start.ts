@@ -5,10 +5,12 @@ import type { Action } from '../model/action.ts';
 import { isNormal, mayStart } from '../model/phase.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
+import { isOpeningDoors } from './backends.ts';
 
 export function* startNext(state: State, now: Instant): Generator<Action> {
   if (!isOpen(state)) return;
   if (state.launcher.kind === 'absent') {
+    if (isOpeningDoors(state)) return;
     yield { kind: 'start-launcher' };
     return;
   }

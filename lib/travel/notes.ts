@@ -6,7 +6,9 @@
 
 import { deserialize, serialize } from 'node:v8';
 import type { LogOptions } from '../log.ts';
+import type { BackendRegistration } from '../model/clients.ts';
 import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
+import type { Peer } from '../native.ts';
 import type { ControlPlace } from './control.ts';
 
 /** The descriptors that a launcher and an exec'ed worker find open, by number. */
@@ -15,10 +17,6 @@ export const CONTROL_DESCRIPTOR = 3;
 export const DEATH_DESCRIPTOR = 4;
 /** The main area, of an exec'ed worker that is attached. The launcher gets it as a message. */
 export const AREA_DESCRIPTOR = 5;
-/** The argument of an exec'ed worker, if it comes as a file; one higher if the worker is attached. */
-export const ARGUMENT_DESCRIPTOR = 5;
-/** An exec'ed child that initialises shared memory: where it tells its failure. */
-export const ANSWER_DESCRIPTOR = 6;
 /** It has the first slot for itself: whoever is attached later has not come yet. */
 export const INITIALIZER_SLOT = 0;
 /** Launcher and its forks: the doorbell of slot 0, which those of the other slots follow. */
@@ -35,6 +33,8 @@ export interface LauncherConfig {
   /** URLs of the preload modules, in order. */
   readonly preload: readonly string[];
   readonly maxWorkerProcesses: number;
+  /** Of the main area: those of the workers, then those of the backends. */
+  readonly slotCount: number;
   readonly log: LogOptions;
   /** Workers will connect: load the client library before the first fork. */
   readonly postgres: boolean;
@@ -44,8 +44,7 @@ export interface LauncherConfig {
 
 /** What an exec'ed worker gets instead of the memory of a fork. */
 export interface ExecedWorkerConfig extends LauncherConfig {
-  /** null: it is to run the start-up hooks. */
-  readonly start: WorkerStart | null;
+  readonly errand: Errand;
 }
 
 /** launcher → postmaster, once, before its loop. */
@@ -53,6 +52,8 @@ export type Announcement =
   | {
       readonly kind: 'ready';
       readonly workers: readonly AnnouncedWorker[];
+      /** null: nobody has called registerBackend(). */
+      readonly backend: AnnouncedBackend | null;
       /** The preload modules that declare `export const launch = 'exec'`. */
       readonly needExec: readonly string[];
       /** What the modules' structures need in the main area. */
@@ -75,23 +76,45 @@ export interface AnnouncedWorker {
   readonly argProblem: string | null;
 }
 
+/** The call of registerBackend(), unchecked. */
+export interface AnnouncedBackend {
+  /** What typeof says of it. */
+  readonly main: string;
+  readonly options: unknown;
+}
+
 /** postmaster → child, with the fork. */
 export type ChildPayload =
   | { readonly kind: 'self-test' }
   /** To run the start-up hooks; its one descriptor is where it tells its failure. */
   | { readonly kind: 'initialize' }
-  | { readonly kind: 'worker'; readonly start: WorkerStart };
+  | { readonly kind: 'worker'; readonly start: WorkerStart }
+  /** Its one descriptor is the client's connection, or the socket on which that will come. */
+  | { readonly kind: 'backend'; readonly start: BackendStart };
 
-/** All that a worker knows of itself when it starts. */
-export interface WorkerStart {
+/** What a child is for; the self-test is the launcher's own affair. */
+export type Errand = Exclude<ChildPayload, { kind: 'self-test' }>;
+
+/** What a worker and a backend alike know of themselves when they start. */
+export interface ProcessStart {
   readonly slot: number;
+  readonly registration: Pick<Registration, 'name' | 'type' | 'flags' | 'database' | 'user'>;
+  /** Where connect() goes, for libpq; null if the postmaster follows no database. */
+  readonly conninfo: string | null;
+}
+
+export interface WorkerStart extends ProcessStart {
   readonly registration: Registration;
   /** Which of the launcher's registrations it is; null for a dynamic worker. */
   readonly staticIndex: number | null;
-  /** Where worker.connect() goes, for libpq; null if the postmaster follows no database. */
-  readonly conninfo: string | null;
   /** What a dynamic worker was registered with; null: nothing, or it is a static one. */
   readonly argument: TravellingArgument | null;
+}
+
+export interface BackendStart extends ProcessStart {
+  readonly registration: Omit<BackendRegistration, 'refusals'>;
+  /** null: a spare one, whose client is still to come. */
+  readonly peer: Peer | null;
 }
 
 /** Serialized (v8.serialize), to be read in the worker and nowhere else. */

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "addon/attachment.h"
+#include "addon/connection_verbs.h"
 #include "addon/control_verbs.h"
 #include "addon/descriptor_verbs.h"
 #include "addon/descriptor_watcher.h"
@@ -17,6 +18,7 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new bgworker::Instance());
   bgworker::defineDescriptorVerbs(env, exports);
+  bgworker::defineConnectionVerbs(env, exports);
   bgworker::defineControlVerbs(env, exports);
   bgworker::defineLauncherVerbs(env, exports);
   bgworker::defineWorkerVerbs(env, exports);

@@ -4,14 +4,16 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { PostmasterOptions } from '../../lib/index.ts';
-import type { Part, Script } from '../fixtures/process/script.ts';
+import type { ListenAddress, PostmasterOptions } from '../../lib/index.ts';
+import type { Part, Script, Serving } from '../fixtures/process/script.ts';
 import { childrenOf, commandOf } from './leftovers.ts';
 import { fixture, type Of, Program } from './program.ts';
 
 export interface Setting extends Partial<PostmasterOptions>, Omit<Script, 'options'> {
   /** Who is registered. */
   readonly cast?: readonly Part[];
+  /** How connections are served. */
+  readonly serving?: Serving;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -35,26 +37,31 @@ export class PostmasterProgram extends Program {
   readonly dataDirectory: string;
 
   constructor(setting: Setting) {
-    const { cast, env, stopAtStart, countTurns, inspectMemory, ...rest } = setting;
+    const { cast, serving, env, stopAtStart, countTurns, inspectMemory, ...rest } = setting;
     const { starts, abortStartAfterMs, ...options } = rest;
     const directory = temporaryDirectory();
     const dataDirectory = String(options.dataDirectory ?? join(directory, 'data'));
     const castFile = join(directory, 'cast.json');
     mkdirSync(directory, { recursive: true });
     writeFileSync(castFile, JSON.stringify(cast ?? []));
+    const modules = [
+      ...(cast === undefined ? [] : [fixture('cast.js')]),
+      ...(serving === undefined ? [] : [fixture('clients.js')]),
+    ];
     const script: Script = {
       ...defined({ stopAtStart, countTurns, inspectMemory, starts, abortStartAfterMs }),
       options: {
         ...options,
         dataDirectory,
         maxWorkerProcesses: options.maxWorkerProcesses ?? 100,
-        preload: options.preload ?? (cast === undefined ? [] : [fixture('cast.js')]),
+        preload: options.preload ?? modules,
         log: { level: 'debug', ...options.log },
       },
     };
     super(fixture('supervisor.js'), [JSON.stringify(script)], {
       ...env,
       BGWORKER_TEST_CAST: castFile,
+      ...(serving !== undefined && { BGWORKER_TEST_SERVING: JSON.stringify(serving) }),
     });
     this.dataDirectory = dataDirectory;
   }
@@ -99,6 +106,28 @@ export class PostmasterProgram extends Program {
     const after = this.mark();
     this.tell({ do: 'sharedMemory' });
     return (await this.until('sharedMemory', undefined, { after })).memory;
+  }
+
+  async backends(): Promise<Of<'backends'>['backends']> {
+    return (await this.#service()).backends;
+  }
+
+  /** What it listens on. */
+  async addresses(): Promise<readonly ListenAddress[]> {
+    return (await this.#service()).addresses;
+  }
+
+  /** The first of them. */
+  async address(): Promise<ListenAddress> {
+    const [first] = await this.addresses();
+    if (first === undefined) throw new Error(`it listens nowhere\n${this.output}`);
+    return first;
+  }
+
+  async #service(): Promise<Of<'backends'>> {
+    const after = this.mark();
+    this.tell({ do: 'backends' });
+    return this.until('backends', undefined, { after });
   }
 
   /** Stops in order and waits until the program has ended by itself. */

@@ -2,11 +2,14 @@
 // not from the code: it keeps books of its own and believes no state.
 
 import type { Action } from '../../lib/model/action.ts';
+import { isClientAction } from '../../lib/model/clients.ts';
 import type { Event } from '../../lib/model/event.ts';
 import type { Phase, StartTime } from '../../lib/model/phase.ts';
 import type { Registration } from '../../lib/model/registration.ts';
+import { unreachable } from '../../lib/model/standing.ts';
 import type { Limits, State } from '../../lib/model/state.ts';
 import { type Plan, plan } from '../../lib/schedule/plan.ts';
+import { ClientRules } from './client-rules.ts';
 import { LATENCY_MAX_MS, type World } from './world.ts';
 
 /** From each phase, where it may go. */
@@ -43,6 +46,7 @@ export class Rules {
   readonly #limits: Limits;
   readonly #books = new Map<number, Book>();
   readonly #told = new Map<number, number>();
+  readonly #clients: ClientRules;
   #forks = 0;
   #stopBy = Number.POSITIVE_INFINITY;
   #isEnding = false;
@@ -51,6 +55,7 @@ export class Rules {
   constructor(world: World, limits: Limits) {
     this.#world = world;
     this.#limits = limits;
+    this.#clients = new ClientRules(world, (rule) => this.broken(rule));
   }
 
   broken(rule: string): never {
@@ -68,6 +73,8 @@ export class Rules {
     if (after.shutdown !== null && after.shutdown !== before.shutdown) this.#boundStop(at);
     if (after.shutdown === null && before.shutdown !== null) this.broken('shutdown taken back');
     if (after.shutdown !== null) this.#isEnding = true;
+    this.#clients.heard(event, before);
+    this.#waitsForClients(before, after);
     for (const [slot, worker] of after.workers) {
       if (!before.workers.has(slot)) {
         this.#books.set(slot, {
@@ -94,6 +101,14 @@ export class Rules {
   }
 
   willDo(action: Action, state: State): void {
+    if (action.kind === 'end-backend') {
+      const standing = state.clients.backends.get(action.place)?.standing;
+      if (standing === undefined || standing.kind === 'forking') {
+        this.broken('a signal to a backend without a process');
+      }
+      this.#stronger(standing.child, STRENGTH[action.signal]);
+    }
+    if (isClientAction(action)) return this.#clients.willDo(action, state);
     switch (action.kind) {
       case 'fork':
         this.#mayFork(action.slot, action.child, state);
@@ -136,6 +151,8 @@ export class Rules {
       case 'end-server':
       case 'reload':
         return;
+      default:
+        return unreachable(action);
     }
   }
 
@@ -154,6 +171,12 @@ export class Rules {
       if (children.has(standing.child)) this.broken('one child, two workers');
       children.add(standing.child);
     }
+    for (const [place, backend] of state.clients.backends) {
+      if (backend.place !== place) this.broken('a backend in another place');
+      if (children.has(backend.standing.child)) this.broken('one child, two backends');
+      children.add(backend.standing.child);
+    }
+    this.#clients.turned(state, actions.length === 0);
     if (this.#books.size !== state.workers.size) this.broken('a worker is lost');
     for (const [child, { isDying }] of this.#world.children) {
       if (!isDying && !children.has(child) && this.#world.launcher === 'alive') {
@@ -169,11 +192,20 @@ export class Rules {
 
   /** The world is well and nothing is left to wait for: everybody who may run runs. */
   settled(state: State): void {
+    this.#clients.settled(state);
     for (const { registration, standing, terminated } of state.workers.values()) {
       if (!terminated && standing.kind !== 'running') {
         this.broken(`${registration.name} is not running but ${standing.kind}`);
       }
     }
+  }
+
+  /** A smart shutdown is one only when the last client has left, or nobody waits for that any more. */
+  #waitsForClients(before: State, after: State): void {
+    if (before.shutdown !== null || after.shutdown?.mode !== 'smart') return;
+    const isServing = before.phase === 'RUN' || before.phase === 'HOT_STANDBY';
+    if (!isServing || after.crash.kind !== 'none') return;
+    if (this.#clients.hasClients()) this.broken('clients are cut off');
   }
 
   #boundStop(at: number): void {

@@ -5,6 +5,7 @@ import type { Registration } from '../../lib/model/registration.ts';
 import { initialState, type Limits, type State } from '../../lib/model/state.ts';
 import { apply } from '../../lib/react/apply.ts';
 import { plan } from '../../lib/schedule/plan.ts';
+import { backendRegistration } from '../unit/policy/make-clients.ts';
 import { Random } from './random.ts';
 import { Rules } from './rules.ts';
 import { World } from './world.ts';
@@ -52,9 +53,20 @@ export class Life {
       }),
     );
     this.#follows = random.pick(['nothing', 'conninfo', 'embedded'] as const);
-    this.#world = new World(random, statics);
+    const maxConnections = random.pick([0, 1, 3, 8]);
+    const reservedConnections = maxConnections > 1 ? random.below(2) : 0;
+    const spareBackends = random.below(Math.min(maxConnections, 3) + 1);
+    const backend = backendRegistration({
+      flags: random.chance(0.5) ? ['SHMEM_ACCESS'] : [],
+      allowInHotStandby: random.chance(0.7),
+    });
+    this.#world = new World(random, statics, backend);
     this.#rules = new Rules(this.#world, this.#limits);
-    this.#state = initialState({ limits: this.#limits, follows: this.#follows });
+    this.#state = initialState({
+      limits: this.#limits,
+      follows: this.#follows,
+      clients: { maxConnections, reservedConnections, spareBackends },
+    });
   }
 
   /** @throws with the last events, when a rule is broken */
@@ -111,6 +123,7 @@ export class Life {
   /** What a wild world does between two turns. */
   #trouble(): void {
     const random = this.#random;
+    if (random.chance(0.3)) this.#world.connect();
     if (random.chance(0.55)) return;
     const dice = random.below(1000);
     if (dice < 320) this.#world.endSomebody();
@@ -224,6 +237,7 @@ export class Life {
     if (shutdown !== null) this.#rules.broken('a stop that comes to rest before its end');
     if (failure.kind !== 'none' || crash.kind !== 'none') this.#rules.broken('well, and yet not');
     this.#hear({ kind: 'stop', mode: this.#random.pick(['smart', 'fast', 'immediate']) });
+    this.#world.clientsLeave(this.#state);
     this.#calm();
     if (!this.#isOver()) this.#rules.broken('the stop does not end');
     const last = this.#log.at(-1)?.event;
@@ -242,8 +256,10 @@ export class Life {
     const lines = this.#log
       .slice(-LOG_TAIL)
       .map(({ at, event }) => `${at.toFixed(3).padStart(16)} ${JSON.stringify(event, bigints)}`);
-    const { workers, ...rest } = this.#state;
-    const state = JSON.stringify({ ...rest, workers: [...workers.values()] }, bigints, 1);
+    const { workers, clients, ...rest } = this.#state;
+    const backends = [...clients.backends.values()];
+    const shown = { ...rest, workers: [...workers.values()], clients: { ...clients, backends } };
+    const state = JSON.stringify(shown, bigints, 1);
     return [...lines, `state ${state}`].join('\n');
   }
 }

@@ -30,9 +30,26 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
     if (ONLY !== undefined) return;
   }
   // Everything that can happen has happened often, or this has shown nothing.
-  const rare: Event['kind'][] = ['lock-file-lost', 'database-refused', 'launcher-failed'];
+  const rare: Event['kind'][] = [
+    'listen-failed',
+    'lock-file-lost',
+    'database-refused',
+    'launcher-failed',
+  ];
   for (const kind of rare) expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(5);
-  const common = ['exited', 'forked', 'fork-failed', 'launcher-exited', 'registered', 'terminate'];
+  const common = [
+    'connected',
+    'backend-forked',
+    'backend-not-forked',
+    'backend-exited',
+    'handed-over',
+    'exited',
+    'forked',
+    'fork-failed',
+    'launcher-exited',
+    'registered',
+    'terminate',
+  ];
   const done = [
     'fork',
     'end-worker',
@@ -42,6 +59,12 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
     'forget',
     'reload',
     'enter',
+    'listen',
+    'accept-connections',
+    'refuse',
+    'fork-backend',
+    'hand-over',
+    'end-backend',
   ];
   for (const kind of [...common, ...done.map((one) => `done: ${one}`)]) {
     expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(1_000);

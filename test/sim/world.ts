@@ -5,11 +5,12 @@
 // false: anything may fail. true: forks succeed, nobody dies by himself, everybody obeys.
 
 import type { Action } from '../../lib/model/action.ts';
+import type { BackendRegistration } from '../../lib/model/clients.ts';
 import type { Event, StaticWorker } from '../../lib/model/event.ts';
 import type { Exit } from '../../lib/model/exit.ts';
 import type { DatabaseState } from '../../lib/model/phase.ts';
 import { isAttached, type Registration } from '../../lib/model/registration.ts';
-import type { ChildId, EndingSignal } from '../../lib/model/standing.ts';
+import type { ChildId, EndingSignal, Standing } from '../../lib/model/standing.ts';
 import type { State } from '../../lib/model/state.ts';
 import type { Random } from './random.ts';
 
@@ -17,7 +18,10 @@ import type { Random } from './random.ts';
 export const LATENCY_MAX_MS = 400;
 
 interface Child {
-  readonly slot: number;
+  /** A worker's; of a backend null. */
+  readonly slot: number | null;
+  /** A backend's; of a worker null. */
+  readonly place: number | null;
   readonly attached: boolean;
   /** Signals that it will not listen to. */
   readonly deafTo: ReadonlySet<EndingSignal>;
@@ -39,6 +43,7 @@ const EXITS: readonly [Exit['cause'], cleanDetach: boolean][] = [
 /** Answers that a launcher takes along. */
 const DIE_WITH_LAUNCHER = new Set<Event['kind']>([
   'forked',
+  'backend-forked',
   'server-started',
   'memory-ready',
   'memory-failed',
@@ -57,12 +62,17 @@ export class World {
   /** The preload modules have start-up hooks. */
   readonly hooks: boolean;
   memory: 'raw' | 'initializing' | 'ready' = 'raw';
+  /** How its modules serve clients. */
+  readonly backend: BackendRegistration;
+  doors: 'closed' | 'open' = 'closed';
+  #connections = 0;
   isWell = false;
   now = 0;
 
-  constructor(random: Random, statics: readonly StaticWorker[]) {
+  constructor(random: Random, statics: readonly StaticWorker[], backend: BackendRegistration) {
     this.#random = random;
     this.statics = statics;
+    this.backend = backend;
     this.hooks = random.chance(0.5);
   }
 
@@ -93,13 +103,28 @@ export class World {
         this.#fork(action.slot, action.child, state);
         return;
       case 'end-worker':
-        this.#signalWorker(action.slot, action.signal, state);
+        this.#signal(state.workers.get(action.slot)?.standing, action.signal);
         return;
       case 'initialize-memory':
         this.#initializeMemory();
         return;
       case 'reset-memory':
         this.memory = this.hooks || this.launcher !== 'alive' ? 'raw' : 'ready';
+        return;
+      case 'listen':
+        this.#listen();
+        return;
+      case 'accept-connections':
+        this.doors = 'open';
+        return;
+      case 'fork-backend':
+        this.#forkBackend(action.place, action.child);
+        return;
+      case 'hand-over':
+        this.#handOver(action.place, action.connection, state);
+        return;
+      case 'end-backend':
+        this.#signal(state.clients.backends.get(action.place)?.standing, action.signal);
         return;
       case 'start-server':
         this.#startServer();
@@ -120,9 +145,9 @@ export class World {
     this.#scheduled = this.#scheduled.filter(({ event }) => !DIE_WITH_LAUNCHER.has(event.kind));
     this.memory = 'raw';
     this.#later({ kind: 'launcher-exited' });
-    for (const [child, { slot, isDying }] of this.children) {
+    for (const [child, one] of this.children) {
       this.children.delete(child);
-      if (!isDying) this.#later({ kind: 'exited', slot, child, exit: lost });
+      if (!one.isDying) this.#later(exitedEvent(child, one, lost));
     }
     if (this.server !== 'none') this.#serverGone();
   }
@@ -134,6 +159,27 @@ export class World {
     const [child] = this.#random.pick(children);
     const [cause, cleanDetach] = this.#random.pick(EXITS);
     this.#dies(child, { cause, cleanDetach, usage: null });
+  }
+
+  /** Somebody connects. */
+  connect(): void {
+    if (this.doors !== 'open') return;
+    const connection = ++this.#connections;
+    const peer = { kind: 'inet', address: '127.0.0.1', port: connection % 65_536 } as const;
+    this.#later({ kind: 'connected', connection, peer, isReserved: this.#random.chance(0.2) });
+  }
+
+  /** Every client that is served says goodbye, and its backend is done. */
+  clientsLeave(state: State): void {
+    for (const { client, standing } of state.clients.backends.values()) {
+      const one = this.children.get(standing.child);
+      if (client === null || one === undefined || one.isDying) continue;
+      this.#dies(standing.child, {
+        cause: { kind: 'code', code: 0 },
+        cleanDetach: true,
+        usage: null,
+      });
+    }
   }
 
   killServer(): void {
@@ -158,10 +204,18 @@ export class World {
       return;
     }
     const { statics: workers, hooks: startupHooks } = this;
-    this.#later({ kind: 'launcher-ready', pid: 2, workers, startupHooks }, () => {
+    // The two are said in one breath.
+    const at = this.now + this.#random.next() * LATENCY_MAX_MS;
+    this.#scheduled.push({
+      at,
+      event: { kind: 'backend-announced', registration: this.backend },
+    });
+    const event: Event = { kind: 'launcher-ready', pid: 2, workers, startupHooks };
+    const arrive = () => {
       this.launcher = 'alive';
       this.memory = startupHooks ? 'raw' : 'ready';
-    });
+    };
+    this.#scheduled.push({ at, event, arrive });
   }
 
   #initializeMemory(): void {
@@ -184,16 +238,62 @@ export class World {
       return;
     }
     const registration = state.workers.get(slot)?.registration as Registration;
-    const deafTo = new Set<EndingSignal>();
-    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGTERM');
-    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGQUIT');
     const attached = isAttached(registration);
-    this.children.set(child, { slot, attached, deafTo, isDying: false });
+    this.children.set(child, {
+      slot,
+      place: null,
+      attached,
+      deafTo: this.#deafness(),
+      isDying: false,
+    });
     this.#later({ kind: 'forked', slot, child, pid: 1000 + child });
   }
 
-  #signalWorker(slot: number, signal: EndingSignal, state: State): void {
-    const standing = state.workers.get(slot)?.standing;
+  #forkBackend(place: number, child: ChildId): void {
+    if (this.launcher !== 'alive' || (!this.isWell && this.#random.chance(0.1))) {
+      this.#later({ kind: 'backend-not-forked', place, child, call: 'fork', why: 'EAGAIN' });
+      return;
+    }
+    const attached = isAttached(this.backend);
+    this.children.set(child, {
+      slot: null,
+      place,
+      attached,
+      deafTo: this.#deafness(),
+      isDying: false,
+    });
+    this.#later({ kind: 'backend-forked', place, child, pid: 1000 + place });
+  }
+
+  /** What the postmaster learns of it at once, from its own system call. */
+  #handOver(place: number, connection: number, state: State): void {
+    const child = state.clients.backends.get(place)?.standing.child ?? 0;
+    const one = this.children.get(child);
+    const isTaken = one !== undefined && !(one.isDying && this.#random.chance(0.5));
+    const kind = isTaken ? 'handed-over' : 'not-handed-over';
+    this.#scheduled.push({ at: this.now, event: { kind, place, connection } });
+    // Its end of the socket is closed, so one that lives leaves.
+    if (!isTaken && one !== undefined && !one.isDying) {
+      this.#dies(child, { cause: { kind: 'code', code: 0 }, cleanDetach: true, usage: null });
+    }
+  }
+
+  #listen(): void {
+    if (!this.isWell && this.#random.chance(0.02)) {
+      this.#later({ kind: 'listen-failed', error: new Error('EADDRINUSE') });
+      return;
+    }
+    this.#later({ kind: 'listening' });
+  }
+
+  #deafness(): Set<EndingSignal> {
+    const deafTo = new Set<EndingSignal>();
+    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGTERM');
+    if (!this.isWell && this.#random.chance(0.15)) deafTo.add('SIGQUIT');
+    return deafTo;
+  }
+
+  #signal(standing: Standing | undefined, signal: EndingSignal): void {
     if (standing === undefined || !('child' in standing)) throw new Error('signal to nobody');
     const child = this.children.get(standing.child);
     if (child === undefined || child.isDying) return; // It is gone, which is not known yet.
@@ -216,11 +316,15 @@ export class World {
     one.isDying = true;
     // A child is never heard of before the answer to the request for it.
     const born = this.#scheduled.find(
-      ({ event }) => event.kind === 'forked' && event.child === child,
+      ({ event }) =>
+        (event.kind === 'forked' || event.kind === 'backend-forked') && event.child === child,
     );
     const at = (born?.at ?? this.now) + this.#random.next() * LATENCY_MAX_MS;
-    const event: Event = { kind: 'exited', slot: one.slot, child, exit };
-    this.#scheduled.push({ at, event, arrive: () => this.children.delete(child) });
+    this.#scheduled.push({
+      at,
+      event: exitedEvent(child, one, exit),
+      arrive: () => this.children.delete(child),
+    });
   }
 
   #startServer(): void {
@@ -244,4 +348,10 @@ export class World {
     this.server = 'none';
     this.#later({ kind: 'server-exited' });
   }
+}
+
+function exitedEvent(child: ChildId, { slot, place }: Child, exit: Exit): Event {
+  return slot === null
+    ? { kind: 'backend-exited', place: place ?? 0, child, exit }
+    : { kind: 'exited', slot, child, exit };
 }

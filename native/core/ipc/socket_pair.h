@@ -13,6 +13,8 @@ using DescriptorPair = std::pair<Descriptor, Descriptor>;
 
 /** SOCK_SEQPACKET: packets stay whole, arrive in order, and a dead peer is an end of file. */
 Result<DescriptorPair> makeSocketPair();
+/** SOCK_STREAM, like a client's connection. */
+Result<DescriptorPair> makeStreamPair();
 /** The read end comes first. */
 Result<DescriptorPair> makePipe();
 

@@ -1,8 +1,10 @@
 // Standing × event: where a worker stands after each thing that can happen. No hole: a new kind of
-// event or action does not compile without its row, a new standing not without its column.
+// event or action does not compile without its row, a new standing not without its column. What is
+// about clients has a grid of its own, in backends-grid.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import type { Action } from '../../../lib/model/action.ts';
+import type { ClientAction, ClientEvent } from '../../../lib/model/clients.ts';
 import type { Event } from '../../../lib/model/event.ts';
 import type { Standing } from '../../../lib/model/standing.ts';
 import type { State, Worker } from '../../../lib/model/state.ts';
@@ -13,7 +15,9 @@ const AT = 500;
 const ONE = attached({ restartTime: 5 });
 const ERROR = new Error('no');
 
-type EventName = Exclude<Event['kind'], 'done'> | `done: ${Action['kind']}`;
+type EventName =
+  | Exclude<Event['kind'], 'done' | ClientEvent['kind']>
+  | `done: ${Exclude<Action['kind'], ClientAction['kind']>}`;
 
 type EventOf<N extends EventName> = N extends `done: ${infer A}`
   ? { kind: 'done'; action: Extract<Action, { kind: A }> }

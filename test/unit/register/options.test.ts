@@ -31,6 +31,7 @@ const DEFAULTS: CheckedOptions = {
   startTimeout: 60,
   log: { level: 'info', format: 'text' },
   handleSignals: false,
+  clients: null,
 };
 
 test('what nobody said is filled in', () => expect(checkOptions(MINIMAL)).toEqual(DEFAULTS));
@@ -102,7 +103,7 @@ describe('refused, with the option, the rule and the value', () => {
     [{}, `postmaster options: dataDirectory ${PLACE}, got undefined`],
     [
       { dataDir: '/d' },
-      'postmaster options: there is no option "dataDir"; the options are dataDirectory, preload, maxWorkerProcesses, maxParallelWorkers, postgres, launch, restartAfterCrash, shutdownTimeout, startTimeout, log, handleSignals',
+      'postmaster options: there is no option "dataDir"; the options are dataDirectory, preload, maxWorkerProcesses, maxParallelWorkers, postgres, launch, restartAfterCrash, shutdownTimeout, startTimeout, log, handleSignals, listen, maxConnections, reservedConnections, spareBackends',
     ],
     [
       { dataDirektory: '/d' },
