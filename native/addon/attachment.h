@@ -99,8 +99,8 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
 
   /** Null, having thrown, once it has ended. */
   Attached* live(const Info& info);
-  /** The ArrayBuffer of a mapping, always the same one. Empty, having thrown, if there can be none of
-   *  its size; then the segment is detached. */
+  /** The ArrayBuffer of a mapping, always the same one. Empty, having thrown, if there can be none
+   * of its size; then the segment is detached. */
   Napi::Value bufferOf(Napi::Env env, const SegmentView& view);
   /** undefined, having thrown, likewise. */
   Napi::Value segmentObject(Napi::Env env, const SegmentView& view);
