@@ -1,21 +1,24 @@
 // play.ts: what `npm start` plays through while it runs: deltas are inserted, totals read back, and
-// every few seconds a worker fails, and the naptime changes.
+// every few seconds a worker fails, and the naptime changes; once, one more worker is launched.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Postmaster } from 'bgworker';
 import { insertDelta, readTotals, terminateSession } from './client.ts';
+import { DYNAMIC_PLACE, launchWorker } from './launch.ts';
 import { type Place, writeSettings } from './settings.ts';
 import type { Story } from './story.ts';
 
 export interface Stage {
   readonly postmaster: Postmaster;
-  readonly places: readonly Place[];
+  /** One more once a worker is launched for it. */
+  readonly places: Place[];
   /** The file with the naptime. */
   readonly settings: string;
   readonly story: Story;
 }
 
 const ROUND_MS = 500;
+const isTimeToLaunch = (round: number) => round === 5;
 /** Every 4 seconds, the first time after 2. */
 const isTimeToFail = (round: number) => round % 8 === 4;
 const isTimeToReload = (round: number) => round % 8 === 6;
@@ -48,6 +51,11 @@ async function playRound(stage: Stage, round: number): Promise<void> {
   }
   story.refresh();
 
+  if (isTimeToLaunch(round)) {
+    const pid = await launchWorker(postmaster, DYNAMIC_PLACE, settings);
+    places.push(DYNAMIC_PLACE);
+    story.tell(`an administrator launches ${DYNAMIC_PLACE.worker}, pid ${pid}`);
+  }
   const victim = places[Math.floor(round / 8) % places.length];
   if (isTimeToFail(round) && victim !== undefined) {
     story.tell(`an administrator ends the database session of ${victim.worker}`);

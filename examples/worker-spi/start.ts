@@ -54,7 +54,7 @@ async function run({ directory, places, seconds, enough }: Run): Promise<void> {
     dataDirectory: directory,
     preload: [new URL('./workers.js', import.meta.url)],
     postgres: { embedded: true },
-    maxWorkerProcesses: places.length,
+    maxWorkerProcesses: places.length + 1, // the last one is for who is launched meanwhile
     // On a terminal the table says it all, and log lines in between would tear it.
     log: { level: process.stdout.isTTY && process.stderr.isTTY ? 'silent' : 'info' },
   });
@@ -67,7 +67,7 @@ async function run({ directory, places, seconds, enough }: Run): Promise<void> {
   }
   postmaster.on('finish', () => enough.abort());
   if (seconds !== null) setTimeout(() => enough.abort(), seconds * 1000).unref();
-  const isRight = await play({ postmaster, places, settings, story }, enough.signal);
+  const isRight = await play({ postmaster, places: [...places], settings, story }, enough.signal);
   await postmaster.stop('fast');
   process.stdout.write(summarize(story));
   if (!isRight) throw new Error('a total is not what was inserted');

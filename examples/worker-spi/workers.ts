@@ -29,8 +29,11 @@ export function init(server: PreloadServer): void {
   }
 }
 
-/** Runs in a process of its own. Its return is exit 0, which is final; a throw is exit 1. */
-async function foldDeltas(worker: BackgroundWorker, arg: Arg): Promise<void> {
+/**
+ * Runs in a process of its own. Its return is exit 0, which is final; a throw is exit 1. Static
+ * workers have it as a closure; a dynamic one (launch.ts) finds it here by its name.
+ */
+export async function foldDeltas(worker: BackgroundWorker, arg: Arg): Promise<void> {
   // Signals are blocked until the first `await`, so a handler installed here misses none.
   let { naptime } = readSettings(arg.settings);
   worker.on('SIGHUP', () => {

@@ -102,11 +102,13 @@ test('shows phases, starts, a restart and totals that are right, and ends by its
     /worker_spi 1 \(pid \d+\) left with exit code 1, will be restarted in 1 s/,
   );
   expect(stdout).toMatch(/worker_spi 1 restarted, pid \d+/);
+  expect(stdout).toMatch(/an administrator launches worker_spi dynamic 1, pid \d+/);
   expect(stdout).toMatch(/totals read back: worker_spi 1: \d+, worker_spi 2: \d+/);
   expect(stdout).toMatch(/Everything is stopped/);
 
-  const totals = [...stdout.matchAll(/(worker_spi \d): (\d+) inserted, total (\d+)/g)];
-  expect(totals.map(([, worker]) => worker)).toEqual(['worker_spi 1', 'worker_spi 2']);
+  const totals = [...stdout.matchAll(/(worker_spi .*\d): (\d+) inserted, total (\d+)/g)];
+  const names = ['worker_spi 1', 'worker_spi 2', 'worker_spi dynamic 1'];
+  expect(totals.map(([, worker]) => worker)).toEqual(names);
   for (const [, , inserted, total] of totals) {
     expect(Number(total)).toBeGreaterThan(0);
     expect(total).toBe(inserted);
