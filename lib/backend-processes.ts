@@ -72,15 +72,20 @@ export class BackendProcesses {
       conninfo,
       peer: client?.peer ?? null,
     };
-    const connection = client === null ? null : connections.descriptorOf(client.connection);
-    if (connection !== null && connection !== undefined) {
-      nodes.start(launcher, child, { kind: 'backend', start }, [connection]);
-      return;
+    const errand = { kind: 'backend', start } as const;
+    try {
+      if (client === null) {
+        known.control = startSpare((control) => nodes.start(launcher, child, errand, [control]));
+      } else {
+        const descriptor = connections.descriptorOf(client.connection);
+        if (descriptor === undefined) throw new Error('the connection is closed');
+        nodes.start(launcher, child, errand, [descriptor]);
+      }
+    } catch (error) {
+      // No descriptor is left, perhaps; that is this client's misfortune and nobody else's.
+      const { syscall, message } = error as NodeJS.ErrnoException;
+      this.failed(child, syscall ?? 'fork', message);
     }
-    const [ours, theirs] = native.channelPair();
-    known.control = ours;
-    nodes.start(launcher, child, { kind: 'backend', start }, [theirs]);
-    closeSync(theirs);
   }
 
   /** To a spare one that is up. */
@@ -168,6 +173,20 @@ export class BackendProcesses {
   #hangUp(known: Child): void {
     if (known.control !== null) closeSync(known.control);
     known.control = null;
+  }
+}
+
+/** Gives our end of the socket on which it will get its connection. */
+function startSpare(start: (theirs: number) => void): number {
+  const [ours, theirs] = native.channelPair();
+  try {
+    start(theirs);
+    return ours;
+  } catch (error) {
+    closeSync(ours);
+    throw error;
+  } finally {
+    closeSync(theirs);
   }
 }
 

@@ -1,6 +1,6 @@
 // postmaster.ts: a real Postmaster whose workers are the subjects.
 
-import { Postmaster } from 'bgworker';
+import { Postmaster, type PostmasterOptions } from 'bgworker';
 import type { Context } from './figure.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -12,15 +12,22 @@ export interface BenchPostmasterOptions {
   readonly workers: number;
   /** Default: 'warn'. */
   readonly logLevel?: 'warn' | 'error';
+  /** Of its data directory; default: that of the preload module. */
+  readonly name?: string;
 }
 
 /** The caller starts it, so that what it listens to first is its own business. */
-export function benchPostmaster(scratch: Scratch, options: BenchPostmasterOptions): Postmaster {
+export function benchPostmaster(
+  scratch: Scratch,
+  options: BenchPostmasterOptions,
+  changes: Partial<PostmasterOptions> = {},
+): Postmaster {
   return new Postmaster({
-    dataDirectory: scratch.in(options.preload),
+    dataDirectory: scratch.in(options.name ?? options.preload),
     preload: [new URL(`${options.preload}.js`, SUBJECTS)],
     maxWorkerProcesses: options.workers,
     log: { level: options.logLevel ?? 'warn' },
+    ...changes,
   });
 }
 

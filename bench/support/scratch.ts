@@ -8,8 +8,7 @@ export class Scratch implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'bgworker-bench-'));
 
   constructor() {
-    // An embedded server under a user of its own has its data below.
-    chmodSync(this.path, 0o711);
+    chmodSync(this.path, 0o711); // An embedded server may have a user of its own.
   }
 
   in(name: string): string {

@@ -81,7 +81,7 @@ const schema = v.strictObject(
 export function checkBackend(main: string, input: unknown): BackendRegistration {
   const subject = messages.BACKEND_SUBJECT;
   if (main !== 'function') {
-    const sentence = `${subject}: main ${messages.mainMissing}, got a ${main}`;
+    const sentence = `${subject}: main ${messages.mainMissing}, got ${main}`;
     throw new BgworkerError('ERR_INVALID_REGISTRATION', sentence);
   }
   const options = validate(schema, input ?? {}, subject, 'ERR_INVALID_REGISTRATION');

@@ -100,11 +100,13 @@ const socketFile = v.strictObject(
   FORMS,
 );
 
+const SYSTEMD_RULE = 'must be true, or the FileDescriptorName of the socket unit';
+
 const systemd = v.strictObject(
   {
     systemd: v.union(
-      [v.literal(true), v.pipe(v.string(), v.regex(/^[^:\p{Cc}]{1,255}$/u))],
-      'must be true, or the FileDescriptorName of the socket unit',
+      [v.literal(true), v.pipe(v.string(), v.regex(/^[^:\p{Cc}]{1,255}$/u, SYSTEMD_RULE))],
+      SYSTEMD_RULE,
     ),
     reserved,
   },

@@ -59,6 +59,8 @@ function isOfKey({ type, path }: Issue): boolean {
 type Node = v.GenericSchema & {
   readonly entries?: Readonly<Record<string, Node>>;
   readonly wrapped?: Node;
+  /** Of a list. */
+  readonly item?: Node;
   getter?(input: unknown): Node;
 };
 
@@ -66,7 +68,7 @@ type Node = v.GenericSchema & {
 function entriesAround({ path = [] as never }: Issue, schema: ObjectSchema) {
   let node = schema as Node;
   for (const step of path.slice(0, -1)) {
-    node = bare(node.entries?.[String(step.key)] ?? node, step.value);
+    node = bare(node.entries?.[String(step.key)] ?? node.item ?? node, step.value);
   }
   return node.entries ?? {};
 }

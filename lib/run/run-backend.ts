@@ -16,7 +16,7 @@ import { Backend } from './backend.ts';
 import type { BackendMain } from './backend-options.ts';
 import { type Entered, enter, FAILED } from './enter.ts';
 import { hangUp, whenClosed } from './hang-up.ts';
-import { deliverHeld, installDefaults } from './signals.ts';
+import { deliverHeld, holdSignals, installDefaults } from './signals.ts';
 
 /** Where the process finds what its preload modules registered. */
 export interface BackendSource {
@@ -81,9 +81,11 @@ function awaitClient(environment: BackendEnvironment, entered: Entered<Backend>)
   const alive = setInterval(() => {}, 1 << 30); // A watcher holds no event loop open.
   const leave = () => process.exit(DONE);
   process.on('SIGTERM', leave);
+  installDefaults(leave);
   const watcher = new native.DescriptorWatcher(control, () => {
     // As at the beginning of any main: signals wait until it has installed its handlers.
     native.blockSignals();
+    holdSignals();
     watcher.close();
     const connection = native.receiveDescriptors(control)?.[0];
     closeSync(control);

@@ -1,4 +1,4 @@
-// native-library.ts: a shared library out of a few lines of C, for native workers.
+// native-library.ts: a shared library out of a few lines of C, for native workers; or a program.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -12,4 +12,11 @@ export function compileNative(source: string): string {
   const library = join(file, '../worker.so');
   execFileSync('cc', ['-shared', '-fPIC', '-w', '-I', INCLUDE, '-o', library, file]);
   return library;
+}
+
+export function compileProgram(source: string): string {
+  const file = moduleFile(source, 'program.c');
+  const program = join(file, '../program');
+  execFileSync('cc', ['-w', '-o', program, file]);
+  return program;
 }

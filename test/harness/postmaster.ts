@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 import type { ListenAddress, PostmasterOptions } from '../../lib/index.ts';
 import type { Part, Script, Serving } from '../fixtures/process/script.ts';
 import { childrenOf, commandOf } from './leftovers.ts';
-import { fixture, type Of, Program } from './program.ts';
+import { fixture, type Of, Program, type Wrapper } from './program.ts';
 
 export interface Setting extends Partial<PostmasterOptions>, Omit<Script, 'options'> {
   /** Who is registered. */
@@ -15,6 +15,7 @@ export interface Setting extends Partial<PostmasterOptions>, Omit<Script, 'optio
   /** How connections are served. */
   readonly serving?: Serving;
   readonly env?: NodeJS.ProcessEnv;
+  readonly wrapper?: Wrapper;
 }
 
 /** A directory that goes with the test. */
@@ -37,8 +38,8 @@ export class PostmasterProgram extends Program {
   readonly dataDirectory: string;
 
   constructor(setting: Setting) {
-    const { cast, serving, env, stopAtStart, countTurns, inspectMemory, ...rest } = setting;
-    const { starts, abortStartAfterMs, ...options } = rest;
+    const { cast, serving, env, wrapper, stopAtStart, countTurns, ...rest } = setting;
+    const { inspectMemory, starts, abortStartAfterMs, ...options } = rest;
     const directory = temporaryDirectory();
     const dataDirectory = String(options.dataDirectory ?? join(directory, 'data'));
     const castFile = join(directory, 'cast.json');
@@ -58,11 +59,12 @@ export class PostmasterProgram extends Program {
         log: { level: 'debug', ...options.log },
       },
     };
-    super(fixture('supervisor.js'), [JSON.stringify(script)], {
+    const environment = {
       ...env,
       BGWORKER_TEST_CAST: castFile,
       ...(serving !== undefined && { BGWORKER_TEST_SERVING: JSON.stringify(serving) }),
-    });
+    };
+    super(fixture('supervisor.js'), [JSON.stringify(script)], environment, [], wrapper);
     this.dataDirectory = dataDirectory;
   }
 

@@ -44,6 +44,12 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(name, PROGRAMS));
 }
 
+/** A shell that becomes the program, which it finds in "$@", and what it finds open from 3 on. */
+export interface Wrapper {
+  readonly command: string;
+  readonly descriptors: readonly number[];
+}
+
 export class Program {
   readonly id = randomUUID();
   readonly lines: Line[] = [];
@@ -64,9 +70,13 @@ export class Program {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     nodeFlags: readonly string[] = [],
+    wrapper: Wrapper | null = null,
   ) {
-    this.#process = spawn(process.execPath, [...nodeFlags, file, ...args], {
-      stdio: 'pipe',
+    const command = [process.execPath, ...nodeFlags, file, ...args];
+    const [program = '', ...rest] =
+      wrapper === null ? command : ['sh', '-c', wrapper.command, 'sh', ...command];
+    this.#process = spawn(program, rest, {
+      stdio: ['pipe', 'pipe', 'pipe', ...(wrapper?.descriptors ?? [])],
       env: { ...withoutVitest(process.env), ...env, [MARK]: this.id },
     });
     this.exited = new Promise((resolve) => {
