@@ -2,6 +2,7 @@
 
 export { BgworkerError, type ErrorCode } from './errors.ts';
 export type { Logger, LogOptions } from './log.ts';
+export type { AllocationInfo, SegmentAllocationInfo, SharedMemoryInfo } from './memory-info.ts';
 export type { Exit, ExitCause } from './model/exit.ts';
 export type { Phase, StartTime } from './model/phase.ts';
 export type { Body, Registration, WorkerFlag } from './model/registration.ts';

@@ -18,7 +18,7 @@ import type { Action } from './model/action.ts';
 import type { Event } from './model/event.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { State, Worker } from './model/state.ts';
-import { native } from './native.ts';
+import { type Inventory, native } from './native.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
 import type { CheckedOptions } from './register/options.ts';
@@ -79,6 +79,11 @@ export class Performer {
   /** Where the database is, for libpq; null: there is none, or it has not been ready yet. */
   get conninfo(): string | null {
     return this.#conninfo;
+  }
+
+  /** What lies in shared memory; null: there is none yet. */
+  inventory(): Inventory | null {
+    return this.#memory.inventory();
   }
 
   perform(action: Action, state: State): void {

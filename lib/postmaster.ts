@@ -12,6 +12,7 @@ import { LockFileWatch } from './data-directory/lock-file-watch.ts';
 import { BgworkerError } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { ServerLoop } from './loop.ts';
+import { memoryInfoOf, type SharedMemoryInfo } from './memory-info.ts';
 import * as messages from './messages.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
@@ -110,6 +111,16 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   workers(): WorkerInfo[] {
     const workers = [...(this.#running?.loop.state.workers.values() ?? [])];
     return workers.sort((a, b) => a.slot - b.slot).map(infoOf);
+  }
+
+  /**
+   * What lies in shared memory (pg_shmem_allocations, pg_dsm_registry_allocations), read without a
+   * lock; null: there is none, before the preload modules are loaded and after the end. Damaged
+   * entries are left out.
+   */
+  sharedMemory(): SharedMemoryInfo | null {
+    const inventory = this.#running?.performer.inventory() ?? null;
+    return inventory === null ? null : memoryInfoOf(inventory);
   }
 
   /**

@@ -6,7 +6,7 @@
 
 import { closeSync } from 'node:fs';
 import type { SlotIndex, Worker } from '../model/state.ts';
-import { type MainArea, native, type SlotPid } from '../native.ts';
+import { type Inventory, type MainArea, native, type SlotPid } from '../native.ts';
 
 /** What a slot shows in place of a pid (InvalidPid, and 0). */
 const NOT_YET_STARTED = -1;
@@ -64,8 +64,14 @@ export class SharedMemory {
     return this.#area?.takeDeadMan(slot) ?? false;
   }
 
+  /** What lies in it; null: there is none yet. Dynamic segments are not mapped here. */
+  inventory(): Inventory | null {
+    return this.#area?.inventory() ?? null;
+  }
+
   close(): void {
     this.#area?.close();
+    this.#area = null;
     for (const doorbell of this.doorbells) closeSync(doorbell);
   }
 

@@ -68,6 +68,7 @@ export interface Attachment {
   // The registry: dynamic segments by name (GetNamedDSMSegment).
   /** Blocks while another process initialises it. */
   claimNamed(name: string, bytes: number): MappedSegment & { found: boolean; claim?: number };
+  /** What fails has been abandoned. */
   publishNamed(claim: number): void;
   abandonNamed(claim: number): void;
   listNamed(): { name: string; kind: 'segment' | 'area' | 'hash'; bytes: number | null }[];

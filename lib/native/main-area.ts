@@ -1,7 +1,34 @@
-// main-area.ts: the main shared memory, as the addon hands it over: what its slots show.
+// main-area.ts: the main shared memory, as the addon hands it over: what its slots show, and what
+// else lies in it.
 
 /** The pid a slot shows. -1: not started yet; 0: not running; above: the process. */
 export type SlotPid = number;
+
+/** What lies in shared memory (inventory.h). Sound, whatever stands there; names are raw text. */
+export interface Inventory {
+  /** Of the mapped part, all of it; by offset. */
+  readonly allocations: readonly {
+    readonly kind: 'fixed' | 'struct' | 'anonymous' | 'free';
+    /** '' but for fixed parts and structs. */
+    readonly name: string;
+    /** null: anonymous. */
+    readonly offset: number | null;
+    readonly bytes: number;
+    readonly allocatedBytes: number;
+  }[];
+  readonly segments: readonly {
+    readonly handle: number;
+    readonly bytes: number;
+    readonly allocatedBytes: number;
+    readonly pinned: boolean;
+  }[];
+  readonly names: readonly {
+    readonly name: string;
+    readonly kind: 'segment' | 'area' | 'hash';
+    /** null: not initialised. */
+    readonly bytes: number | null;
+  }[];
+}
 
 /** The main shared memory: header, slots, process table, directory and tables of segments. */
 export interface MainArea {
@@ -23,6 +50,8 @@ export interface MainArea {
   takeDeadMan(slot: number): boolean;
   /** Anyone attached: what the slot shows. */
   read(slot: number): { inUse: boolean; generation: bigint; pid: SlotPid };
+  /** Who has made it only: what lies in it. Without a lock; bounded, whatever stands there. */
+  inventory(): Inventory;
   /** The address of the mapping, for tests that prove it is gone or the same. */
   readonly address: bigint;
   /** Unmaps and closes. Idempotent. */

@@ -23,7 +23,8 @@ export const BARRIER_BYTES = 40;
 const PARTICIPANTS_MAX = 262_143;
 
 export interface BarrierOptions {
-  /** Default: 0, a dynamic barrier, to which processes attach. */
+  /** 0 to 262 143, as many as there can be processes. Default: 0, a dynamic barrier, to which processes
+   *  attach. */
   readonly participants?: number;
 }
 
@@ -100,7 +101,12 @@ export class Barrier {
     return port.barrierState(words).participants;
   }
 
-  /** Dynamic only (BarrierAttach). Gives the phase that the others are in. */
+  /**
+   * Dynamic only (BarrierAttach). Gives the phase that the others are in.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE for a static one, and if this process takes part already. The
+   * verbs that detach: for a static one, if it does not, or while it waits.
+   */
   attach(): number {
     const { port, words } = this.#dynamic('attach');
     if (this.#takesPart) this.#refuse(messages.barrierAttachedTwice(this.name));
@@ -135,7 +141,13 @@ export class Barrier {
     return isLast;
   }
 
-  /** Waits on the event loop until all have arrived. true in exactly one of them, in each phase. */
+  /**
+   * Waits on the event loop until all have arrived (BarrierArriveAndWait). true in exactly one of
+   * them, in each phase.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE if this process does not take part, waits there already or
+   * has arrived in this phase, or the memory goes, or the postmaster is dead; the signal's reason.
+   */
   async arriveAndWait({ signal }: ArriveOptions = {}): Promise<boolean> {
     signal?.throwIfAborted();
     const { port, words, process } = this.#arriving();

@@ -62,6 +62,9 @@ export class ConditionVariable {
   /**
    * Waits on the event loop until `condition()`, which is asked at once and after each wake, and may
    * be asynchronous, so that it can take a lock. true: it holds; false: the time is over.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION for the time; ERR_WRONG_STATE where it is not mapped, or
+   * goes meanwhile, or the postmaster is dead; the signal's reason; what `condition` throws.
    */
   async wait(
     condition: () => boolean | PromiseLike<boolean>,
@@ -99,7 +102,8 @@ export class ConditionVariable {
     }
   }
 
-  /** The same, blocking this thread and its event loop. One at a time in a process. */
+  /** The same, blocking this thread and its event loop. One at a time in a process, as in PostgreSQL:
+   *  within a condition, no other waitSync(). */
   waitSync(condition: () => boolean, { timeoutMs }: { readonly timeoutMs?: number } = {}): boolean {
     checkTimeout(timeoutMs);
     this.#checkCondition(condition);

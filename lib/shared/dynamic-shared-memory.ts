@@ -17,6 +17,7 @@ import { Segment } from './segment.ts';
 
 export interface SegmentInfo {
   readonly handle: number;
+  /** As asked for; it takes whole pages. */
   readonly bytes: number;
   readonly pinned: boolean;
 }
@@ -37,7 +38,14 @@ export class DynamicSharedMemory {
     attached.process.onLeave(() => this.#detachAll());
   }
 
-  /** A new segment of zeroes. @throws BgworkerError ERR_SHMEM_TOO_MANY_SEGMENTS, ERR_SHMEM_… */
+  /**
+   * A new segment of so many zero bytes, attached here (dsm_create). It takes whole pages of the 16 GiB
+   * that all segments share.
+   *
+   * @throws BgworkerError ERR_SHMEM_TOO_MANY_SEGMENTS (64 + 5 per maxWorkerProcesses),
+   * ERR_SHMEM_WINDOW_FULL, ERR_SHMEM_SIZE_ZERO, and ERR_SHMEM_SIZE_TOO_LARGE for more than an
+   * ArrayBuffer can show (4 GiB in Node 20).
+   */
   create(bytes: number): Segment {
     const { attachment } = this.#attached;
     const subject = 'dsm.create()';
@@ -46,7 +54,12 @@ export class DynamicSharedMemory {
     return this.#keep(mapped, { isCreator: true, isMappingPinned: false });
   }
 
-  /** @throws BgworkerError ERR_SHMEM_SEGMENT_GONE, ERR_SHMEM_ALREADY_ATTACHED */
+  /**
+   * The segment of that handle, mapped here, too (dsm_attach).
+   *
+   * @throws BgworkerError ERR_SHMEM_SEGMENT_GONE if nobody holds it any more;
+   * ERR_SHMEM_ALREADY_ATTACHED if this process does: see find().
+   */
   attach(handle: number): Segment {
     const { attachment } = this.#attached;
     checkHandle('dsm.attach()', handle);
@@ -70,6 +83,10 @@ export class DynamicSharedMemory {
    * The segment of that name, created and pinned by the first process that asks
    * (GetNamedDSMSegment). `initialise` runs there, once, while everybody else who asks is blocked;
    * it is synchronous. If it throws, the next process tries again. Asked again, the same object.
+   * Names have 1 to 63 bytes, and stay, with their size, until the next crash cycle.
+   *
+   * @throws BgworkerError ERR_SHMEM_SEGMENT_SIZE_WRONG, ERR_SHMEM_KIND_WRONG, ERR_SHMEM_TOO_MANY_NAMES,
+   * ERR_SHMEM_INITIALISED_ABOVE, ERR_SHMEM_INITIALISATION_STUCK after 60 s, and create()'s.
    */
   named(name: string, bytes: number, initialise?: (segment: Segment) => void): Segment {
     const { attachment } = this.#attached;
@@ -103,6 +120,9 @@ export class DynamicSharedMemory {
   /**
    * The hash table of that name, created by the first process that asks (GetNamedDSHash). Once per
    * process; everybody gives the same options.
+   *
+   * @throws BgworkerError ERR_SHMEM_ALREADY_ATTACHED the second time, ERR_SHMEM_PARAMETERS_WRONG, and
+   * named()'s.
    */
   hash(name: string, options: HashTableOptions): HashTable {
     return HashTable.open(this.#attached, name, options);

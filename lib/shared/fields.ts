@@ -16,7 +16,13 @@ type SmallView = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array 
 type LargeView = BigInt64Array | BigUint64Array;
 type ViewClass<View> = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => View;
 
-/** What changes a value gives the value before, as Atomics do. */
+/**
+ * An integer of 1, 2 or 4 bytes (number) or 8 (bigint). What changes it gives the value before, as
+ * Atomics do; a value out of range wraps around.
+ *
+ * @throws BgworkerError ERR_WRONG_STATE, each verb, where the memory is not mapped. The same holds for
+ * the other kinds of fields.
+ */
 export interface IntegerField<Value extends number | bigint> {
   load(): Value;
   store(value: Value): void;
@@ -30,16 +36,22 @@ export interface IntegerField<Value extends number | bigint> {
   compareExchange(expected: Value, replacement: Value): Value;
 }
 
+/** A float of 4 or 8 bytes; atomic, and so never half of one value and half of another. */
 export interface FloatField {
   load(): number;
   store(value: number): void;
 }
 
+/** Plain memory: who shares it, locks, or publishes it through another field. */
 export interface BytesField {
   readonly byteLength: number;
   /** A copy. */
   read(): Uint8Array<ArrayBuffer>;
-  /** Copies `bytes` into the field at `at` (0); the rest of the field stays as it is. */
+  /**
+   * Copies `bytes` into the field, from byte `at` (0) on; the rest of the field stays as it is.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION if they are not all inside.
+   */
   write(bytes: Uint8Array, at?: number): void;
   /** The memory itself. Not to be kept longer than the process is attached. */
   view(): Uint8Array;

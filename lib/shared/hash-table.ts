@@ -60,7 +60,13 @@ export class HashTable {
     this.name = name;
   }
 
-  /** A copy of the value; null: there is none. */
+  /**
+   * A copy of the value; null: there is none.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION for what is no bytes, ERR_SHMEM_KEY_LENGTH,
+   * ERR_SHMEM_BUSY within an update(), ERR_SHMEM_LOCK_STUCK if the partition is held for 60 s. So do the
+   * verbs below; those that put something in, ERR_SHMEM_VALUE_LENGTH and ERR_SHMEM_HEAP_FULL, too.
+   */
   find(key: Uint8Array | string): Buffer | null {
     const keyBytes = this.#bytesOf('key', key);
     return this.#ask((memory) => memory.hashFind(this.#number, keyBytes));

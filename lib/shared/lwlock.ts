@@ -100,13 +100,22 @@ export class Lwlock {
     this.#process = null;
   }
 
-  /** null: somebody is in the way, and nothing was done. */
+  /**
+   * null: somebody is in the way, and nothing was done (LWLockConditionalAcquire).
+   *
+   * @throws BgworkerError ERR_WRONG_STATE where it is not mapped, and for the 201st lock that this
+   * process holds or waits for, which is PostgreSQL's limit; so do the verbs below.
+   */
   tryAcquire(mode: LockMode): Held | null {
     const held = this.#hold(mode);
     return this.#locks().tryAcquire(held) ? held : null;
   }
 
-  /** Waits on the event loop until the lock is ours. */
+  /**
+   * Waits on the event loop until the lock is ours (LWLockAcquire), in the order of its queue. The
+   * postmaster's death does not end it. Rejects with the signal's reason, or with ERR_WRONG_STATE if
+   * the memory goes meanwhile.
+   */
   async acquire(mode: LockMode, options: AcquireOptions = {}): Promise<Held> {
     options.signal?.throwIfAborted();
     const locks = this.#locks();
@@ -118,7 +127,11 @@ export class Lwlock {
     return held;
   }
 
-  /** Blocks this thread, and its event loop with it, until the lock is ours. Not interruptible. */
+  /**
+   * Blocks this thread, and its event loop with it, until the lock is ours. Not interruptible.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE if this very process holds it or waits for it.
+   */
   acquireSync(mode: LockMode): Held {
     const held = this.#hold(mode);
     const locks = this.#locks();
@@ -144,7 +157,11 @@ export class Lwlock {
     }
   }
 
-  /** Releases the latest hold that this process has of it. */
+  /**
+   * Releases the latest hold that this process has of it (LWLockRelease).
+   *
+   * @throws BgworkerError ERR_WRONG_STATE if it has none.
+   */
   release(): void {
     const locks = this.#locks();
     const hold = locks.latestOf(this.#memory());

@@ -43,28 +43,55 @@ export interface MessageQueueOptions extends EndOptions {
 
 /** What sends, bytes or values. */
 export interface Sender<Message> extends Disposable {
+  /**
+   * Never waits (shm_mq_send, nowait). After 'WOULD_BLOCK' a part of the message may be under way: the
+   * identical one must be sent next. 'DETACHED': nobody will read it.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION for what is no message, or one of more than 2^30 - 1
+   * bytes; ERR_WRONG_STATE for another message than the one under way.
+   */
   trySend(message: Message, options?: SendOptions): SendResult;
+  /**
+   * Waits on the event loop while the ring is full. Sends that wait go in the order of their calls.
+   * Rejects as trySend() throws, with the signal's reason, or with ERR_WRONG_STATE if the postmaster
+   * is dead.
+   */
   send(message: Message, options?: SendOptions & QueueWaitOptions): Promise<'SUCCESS' | 'DETACHED'>;
+  /** Publishes what { flush: false } has let gather. */
   flush(): void;
+  /** Until the other end has come, or will not come any more. */
   waitForAttach(options?: QueueWaitOptions): Promise<'SUCCESS' | 'DETACHED'>;
+  /** Has either end detached? */
   readonly isDetached: boolean;
+  /** Publishes what is pending, and tells the other end. For ever; idempotent. */
   detach(): void;
 }
 
 /** What receives, bytes or values. */
 export interface Receiver<Message> extends AsyncIterable<Message>, Disposable {
+  /** Never waits (shm_mq_receive, nowait). Bytes are valid until the next receive; values are copies. */
   tryReceive(): TryReceived<Message>;
+  /**
+   * Waits on the event loop for a message, or for the end. One at a time: ERR_WRONG_STATE for a second
+   * one. Rejects with the signal's reason, or with ERR_WRONG_STATE if the postmaster is dead.
+   */
   receive(options?: QueueWaitOptions): Promise<Received<Message>>;
+  /** The messages until the sender detaches. Nothing is read ahead; a break leaves the end attached. */
   iterate(options?: QueueWaitOptions): AsyncIterableIterator<Message, undefined>;
+  /** Until the other end has come, or will not come any more. */
   waitForAttach(options?: QueueWaitOptions): Promise<'SUCCESS' | 'DETACHED'>;
+  /** Has either end detached? What was sent before is still received. */
   readonly isDetached: boolean;
+  /** For ever; idempotent. The message received last is gone. */
   detach(): void;
 }
 
 type ValuesOptions = MessageQueueOptions & { readonly values: true };
 
 export class MessageQueue<Message = Uint8Array> implements Disposable {
+  /** Of the whole place: header and ring. */
   static readonly minimumBytes = MIN_QUEUE_BYTES;
+  /** Of one message; its values' serialized form counts. */
   static readonly maximumMessageBytes = MAX_MESSAGE_BYTES;
 
   readonly #process: ThisProcess;

@@ -23,19 +23,26 @@ import { SharedStruct, type Struct } from './struct.ts';
 /** What can be asked for. The same name and the same shape, asked for again, is the same thing. */
 export interface SharedNames {
   /**
-   * A struct of typed fields. `initialise` runs once, in the process that creates it, before anybody
-   * else sees it; without, all is zero.
+   * A struct of typed fields, laid out as in C, on a cache line (64 bytes); at most 1 GiB.
+   * `initialise` runs once, in the process that creates it, before anybody else sees it: short and
+   * synchronous, because they wait for it. Without, all is zero.
+   *
+   * @throws BgworkerError ERR_INVALID_OPTION; ERR_WRONG_STATE once init() is over;
+   * ERR_SHMEM_TOO_MANY_NAMES, …_OUT_OF_SPACE. In a running process also …_ENTRY_SIZE_WRONG,
+   * …_INITIALISATION_STUCK (after 60 s), what `initialise` throws. So do the verbs below.
    */
   struct<const Layout extends StructLayout>(
     name: string,
     layout: Layout,
     initialise?: (fields: Struct<Layout>) => void,
   ): Struct<Layout>;
-  /** A lock that is shared or exclusive. */
+  /** A lock that is shared or exclusive; 64 bytes (RequestNamedLWLockTranche). */
   lwlock(name: string): Lwlock;
-  /** A group of them, each on its own cache line (a tranche). 1 to 65 536. */
+  /** A group of 1 to 65 536 of them (a tranche), each on a cache line of its own; 64 bytes each. */
   lwlocks(name: string, count: number): readonly Lwlock[];
+  /** 16 bytes, on a cache line of its own. */
   conditionVariable(name: string): ConditionVariable;
+  /** 40 bytes, on a cache line of its own. Everybody says the same number of participants. */
   barrier(name: string, options?: BarrierOptions): Barrier;
 }
 
@@ -190,7 +197,7 @@ export class SharedRequests extends Names {
     this.#checkOpen = checkOpen;
   }
 
-  /** Room for what running processes ask for by name (RequestAddinShmemSpace). */
+  /** Room, in bytes, for what running processes ask for by name (RequestAddinShmemSpace). */
   reserve(bytes: number): void {
     this.#checkOpen('shmem.reserve()');
     if (!Number.isInteger(bytes) || bytes < 1 || bytes > ROOM_MAX_BYTES) {
@@ -282,8 +289,8 @@ function wholeLines(bytes: number): number {
 }
 
 const CACHE_LINE_BYTES = 64;
-/** 1 TiB (kMostStructBytes). */
-const ROOM_MAX_BYTES = 2 ** 40;
+/** kMostStructBytes */
+const ROOM_MAX_BYTES = 3 * 2 ** 30;
 
 /** Others block until it is done: whoever awaits something here makes them block for long. */
 export function synchronously(name: string, initialise: () => unknown): void {

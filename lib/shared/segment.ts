@@ -45,6 +45,11 @@ interface Face {
   unbind(): void;
 }
 
+/**
+ * Everything that is made of it throws ERR_INVALID_OPTION for a place that it does not fit in, or that
+ * is in use by the same kind of thing in another shape; ERR_WRONG_STATE once it is detached. What lies
+ * where, and that it does not overlap, is the user's to say.
+ */
 export class Segment implements Disposable {
   /** Names it to other processes; never 0. */
   readonly handle: number;
@@ -89,6 +94,7 @@ export class Segment implements Disposable {
     return this.#isAttached;
   }
 
+  /** At a multiple of its alignment, which is that of its largest field (layout.ts). */
   struct<const Layout extends StructLayout>(layout: Layout, at: Placement = {}): Struct<Layout> {
     const shape = JSON.stringify(layout);
     // Two of them in one place, of different layouts, are what a union is in C.
@@ -99,6 +105,7 @@ export class Segment implements Disposable {
     });
   }
 
+  /** 24 bytes, at a multiple of 4; on a cache line of its own (64), it slows nobody down. */
   lwlock(at: Placement = {}): Lwlock {
     return this.#face('lock', at, '', (name, buffer, byteOffset) => {
       const lock = new Lwlock(name);
@@ -107,6 +114,7 @@ export class Segment implements Disposable {
     });
   }
 
+  /** 16 bytes, at a multiple of 4. */
   conditionVariable(at: Placement = {}): ConditionVariable {
     return this.#face('condition variable', at, '', (name, buffer, byteOffset) => {
       const variable = new ConditionVariable(name);
@@ -115,20 +123,23 @@ export class Segment implements Disposable {
     });
   }
 
-  /** A static one is made by who made the segment; everybody says the same number. */
+  /**
+   * 40 bytes, at a multiple of 4. A static one is made by who made the segment, before the others ask for it; everybody says the
+   * same number. A dynamic one is there from the beginning.
+   */
   barrier(options: BarrierOptions & Placement = {}): Barrier {
     const shape = `of ${options.participants ?? 0} participants`;
     return this.#face('barrier', options, shape, (name, buffer, byteOffset) => {
       const barrier = new Barrier(name, options);
       barrier.bind(this.#attached, buffer, byteOffset);
-      // Zero is a dynamic one, to which others may have attached already.
+      // What zero is needs nobody to make it, and others may have attached to it before.
       if (this.isCreator && barrier.isStatic) barrier.initialise();
       else barrier.verify();
       return { face: barrier, unbind: () => barrier.unbind() };
     });
   }
 
-  /** Of nobody at first: the process that waits on it owns it before. */
+  /** 4 bytes, at a multiple of 4. Of nobody at first: the process that waits on it owns it before. */
   latch(at: Placement = {}): SharedLatch {
     return this.#face('latch', at, '', (name, buffer, byteOffset) => {
       const what = `latch "${name}"`;
@@ -138,7 +149,10 @@ export class Segment implements Disposable {
     });
   }
 
-  /** Made by who made the segment, opened by the others; the same number of bytes everywhere. */
+  /**
+   * At a multiple of 64, from 200 bytes to 192 and a gibibyte. Made by who made the segment, opened by
+   * the others with the same number of bytes: ERR_WRONG_STATE if none was made there.
+   */
   messageQueue<Value>(
     options: SegmentQueueOptions & { readonly values: true },
   ): MessageQueue<Value>;
@@ -165,11 +179,17 @@ export class Segment implements Disposable {
     return queue;
   }
 
-  /** It survives without anybody attached, until unpin() or the end of the postmaster. */
+  /**
+   * It survives without anybody attached, until unpin(), a crash cycle or the end of the postmaster
+   * (dsm_pin_segment).
+   *
+   * @throws BgworkerError ERR_SHMEM_ALREADY_PINNED, whoever did it.
+   */
   pin(): void {
     this.#ask(() => this.#attached.attachment.pinSegment(this.handle));
   }
 
+  /** @throws BgworkerError ERR_SHMEM_NOT_PINNED. */
   unpin(): void {
     this.#ask(() => this.#attached.attachment.unpinSegment(this.handle));
   }

@@ -25,6 +25,10 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
   explicit AttachmentObject(const Napi::CallbackInfo& info);
   ~AttachmentObject();
 
+  /** For a worker in C, which has the thread to itself. Null, having thrown, if the value is none
+   * of ours, or has ended. */
+  static Attached* attachedOf(const Napi::Value& value);
+
  private:
   using Info = Napi::CallbackInfo;
 
@@ -95,8 +99,10 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
 
   /** Null, having thrown, once it has ended. */
   Attached* live(const Info& info);
-  /** The ArrayBuffer of a mapping, always the same one. */
+  /** The ArrayBuffer of a mapping, always the same one. Empty, having thrown, if there can be none
+   * of its size; then the segment is detached. */
   Napi::Value bufferOf(Napi::Env env, const SegmentView& view);
+  /** undefined, having thrown, likewise. */
   Napi::Value segmentObject(Napi::Env env, const SegmentView& view);
   Napi::Value segmentVerb(const Info& info, Status (DynamicSegments::*verb)(uint32_t));
   Napi::Value leaveBarrier(const Info& info,

@@ -2,6 +2,7 @@
 
 #include "addon/attachment.h"
 #include "addon/convert.h"
+#include "addon/inventory_object.h"
 #include "addon/shared_error.h"
 
 namespace bgworker {
@@ -29,18 +30,6 @@ Claim* readClaim(const Napi::CallbackInfo& info, const Numbered<Claim>& claims, 
   Claim* claim = claims.get(number);
   if (claim == nullptr) throwTypeError(info.Env(), "claim must be one that is under way");
   return claim;
-}
-
-const char* nameOf(RegistryKind kind) {
-  switch (kind) {
-    case RegistryKind::segment:
-      return "segment";
-    case RegistryKind::area:
-      return "area";
-    case RegistryKind::hash:
-      return "hash";
-  }
-  return "segment";
 }
 
 }  // namespace
@@ -113,7 +102,9 @@ Napi::Value AttachmentObject::claimNamed(const Info& info) {
       attached->registry->claim(wanted->name, RegistryKind::segment, wanted->bytes);
   if (!made.ok()) return throwSharedError(env, made.error());
   NamedClaim& claim = made.value();
-  Napi::Object object = segmentObject(env, claim.view()).As<Napi::Object>();
+  Napi::Value shown = segmentObject(env, claim.view());
+  if (shown.IsUndefined()) return shown;
+  Napi::Object object = shown.As<Napi::Object>();
   object.Set("found", Napi::Boolean::New(env, claim.found()));
   if (!claim.found()) {
     auto kept = std::make_unique<NamedClaim>(std::move(claim));

@@ -29,6 +29,11 @@ Napi::Value AttachmentObject::bufferOf(Napi::Env env, const SegmentView& view) {
   auto found = attached_->buffers.find(view.handle);
   if (found != attached_->buffers.end()) return found->second.Value();
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, view.address, view.bytes);
+  if (env.IsExceptionPending()) {
+    attached_->segments.detach(view.handle);
+    throwTooLarge(env);
+    return {};
+  }
   attached_->buffers.emplace(view.handle, Napi::Persistent(buffer));
   // It is mapped, or there would be no view.
   (void)attached_->segments.onDetach(view.handle, onSegmentDetach, this).ok();
@@ -36,9 +41,11 @@ Napi::Value AttachmentObject::bufferOf(Napi::Env env, const SegmentView& view) {
 }
 
 Napi::Value AttachmentObject::segmentObject(Napi::Env env, const SegmentView& view) {
+  Napi::Value buffer = bufferOf(env, view);
+  if (buffer.IsEmpty()) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
   object.Set("handle", Napi::Number::New(env, view.handle));
-  object.Set("buffer", bufferOf(env, view));
+  object.Set("buffer", buffer);
   return object;
 }
 

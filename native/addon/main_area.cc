@@ -5,6 +5,7 @@
 
 #include "addon/convert.h"
 #include "addon/instance.h"
+#include "addon/inventory_object.h"
 #include "addon/shared_error.h"
 
 namespace bgworker {
@@ -32,7 +33,7 @@ void MainAreaObject::define(Napi::Env env, Napi::Object exports) {
        InstanceMethod("publish", &Self::publish), InstanceMethod("release", &Self::release),
        InstanceMethod("attach", &Self::attach), InstanceMethod("detach", &Self::detach),
        InstanceMethod("takeDeadMan", &Self::takeDeadMan), InstanceMethod("read", &Self::read),
-       InstanceMethod("close", &Self::close),
+       InstanceMethod("inventory", &Self::inventory), InstanceMethod("close", &Self::close),
        InstanceAccessor("descriptor", &Self::descriptor, nullptr),
        InstanceAccessor("bytes", &Self::bytes, nullptr),
        InstanceAccessor("slotCount", &Self::slotCount, nullptr),
@@ -146,6 +147,11 @@ Napi::Value MainAreaObject::read(const Napi::CallbackInfo& info) {
   object.Set("generation", Napi::BigInt::New(env, view.generation));
   object.Set("pid", Napi::Number::New(env, view.pid));
   return object;
+}
+
+Napi::Value MainAreaObject::inventory(const Napi::CallbackInfo& info) {
+  if (area_ && area_->isOpen()) return inventoryObject(info.Env(), inventoryOf(*area_));
+  return throwTypeError(info.Env(), kClosed);
 }
 
 Napi::Value MainAreaObject::close(const Napi::CallbackInfo& info) {

@@ -31,6 +31,7 @@ class MainAreaObject : public Napi::ObjectWrap<MainAreaObject> {
   Napi::Value detach(const Napi::CallbackInfo& info);
   Napi::Value takeDeadMan(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value inventory(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value descriptor(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);

@@ -82,6 +82,11 @@ Napi::Value throwSharedIfFailed(Napi::Env env, const Status& status) {
   return status.ok() ? env.Undefined() : throwSharedError(env, status.error());
 }
 
+void throwTooLarge(Napi::Env env) {
+  (void)env.GetAndClearPendingException();
+  throwSharedError(env, refuse(Refusal::sizeTooLarge));
+}
+
 Napi::Value throwSharedCode(Napi::Env env, const char* code, const char* sentence) {
   Napi::Error thrown = Napi::Error::New(env, sentence);
   thrown.Set("code", Napi::String::New(env, code));

@@ -47,6 +47,24 @@ TEST("a named segment is made once, pinned, and keeps its address in a process")
   CHECK(list[0].name == "cache" && list[0].kind == RegistryKind::segment && list[0].bytes == 5000);
 }
 
+TEST("a segment that its initialiser pinned is pinned once, and found by its name") {
+  Area area;
+  uint32_t handle = 0;
+  {
+    DynamicSegments segments = area.segments();
+    Registry registry = area.registry(segments);
+    NamedClaim claim = must(registry.claim("eager", RegistryKind::segment, 64));
+    handle = claim.view().handle;
+    must(segments.pinSegment(handle));
+    must(claim.publish());
+  }
+  DynamicSegments segments = area.segments();
+  Registry registry = area.registry(segments);
+  CHECK(must(registry.claim("eager", RegistryKind::segment, 64)).found());
+  must(segments.unpinSegment(handle));
+  CHECK_REFUSED(segments.unpinSegment(handle), notPinned);
+}
+
 TEST("names, sizes and kinds that cannot be are refused") {
   Area area;
   DynamicSegments segments = area.segments();

@@ -252,6 +252,12 @@ TEST("the dead-man switch tells a clean end from a dirty one, once") {
   }
 }
 
+TEST("the fixed part is never larger than what JavaScript can see of it") {
+  Result<AreaLayout> layout =
+      MainArea::layoutFor({kMaxSlotCount, kMostStructBytes, kDefaultWindowBytes});
+  CHECK(layout.ok() && layout.value().fixedBytes() <= size_t{4} << 30);
+}
+
 TEST("an area has every section, ready for use, and the window is not mapped") {
   MainArea area = newArea(4, 1000, size_t{1} << 30);
   CHECK(area.bytes() < (size_t{1} << 24));

@@ -108,6 +108,22 @@ TEST("signal wakes the oldest, broadcast all of now, and who is woken queues at 
   for (ThisProcess* process : {&a, &b, &c}) process->leave();
 }
 
+TEST("a broadcast reaches who has waited while others came and went four billion times") {
+  Stage stage(2, sizeof(Shared));
+  auto& cv = stage.shared<Shared>().cv;
+  ThisProcess a(stage.table(), stage.bells(), 0), b(stage.table(), stage.bells(), 1);
+  for (uint32_t others : {1U << 31, (1U << 31) + 1, UINT32_MAX}) {
+    ConditionWait old(a);
+    CHECK(old.begin(cv));
+    cv.tickets.fetch_add(others);
+    ConditionWait young(b);
+    CHECK(young.begin(cv));
+    broadcast(b, cv);
+    CHECK(old.takeWake() && young.takeWake());
+  }
+  for (ThisProcess* process : {&a, &b}) process->leave();
+}
+
 TEST("a broadcast reaches more waiters than it wakes at once, and one process may have many") {
   Stage stage(4, sizeof(Shared));
   auto& cv = stage.shared<Shared>().cv;

@@ -285,7 +285,8 @@ WORLD_TEST("acquireOrWait gets the lock, or waits until it was free and does not
     for (uint32_t i = 0; i < rounds; ++i) {
       if (player.index < 2) {
         lwlock::acquire(player.self, lock, Mode::exclusive);
-      } else if (!lwlock::acquireOrWait(player.self, lock, Mode::exclusive)) {
+      } else if (lwlock::acquireOrWait(player.self, lock, Mode::exclusive) !=
+                 lwlock::Acquired::atOnce) {
         continue;
       }
       ++player.shared<Shared>().plain;
@@ -341,6 +342,26 @@ TEST("waitForVar ignores who shares the lock") {
   CHECK(worlds::aborts([&] { lwlock::updateVar(self, lock, variable, 1); }));
   CHECK(worlds::aborts([&] { lwlock::release(self, lock, Mode::shared); }));
   self.leave();
+}
+
+TEST("no more share a lock than its word can count, neither at once nor after a wait") {
+  Stage stage(2, sizeof(Shared));
+  ThisProcess a(stage.table(), stage.bells(), 0), b(stage.table(), stage.bells(), 1);
+  SharedLwlock& lock = stage.shared<Shared>().locks[0].lock;
+  lock.state.store(lwlock::kSharedMask);
+  CHECK(worlds::aborts([&] { lwlock::tryAcquire(lock, Mode::shared); }));
+  lock.state.store(0);
+  lwlock::acquire(a, lock, Mode::exclusive);
+  lwlock::Wait wait;
+  CHECK(lwlock::begin(b, lock, Mode::shared, wait) == lwlock::Begun::waiting);
+  lwlock::release(a, lock, Mode::exclusive);
+  // It was woken; meanwhile as many as there can be have come.
+  lock.state.fetch_add(lwlock::kSharedMask);
+  CHECK(worlds::aborts([&] { lwlock::isGranted(b, wait); }));
+  lock.state.fetch_sub(lwlock::kSharedMask);
+  lock.listLock.word.store(0);  // which the one that aborted held
+  CHECK(!lwlock::cancel(b, wait));
+  for (ThisProcess* process : {&a, &b}) process->leave();
 }
 
 TEST("the list of held locks has its limit, and releases what was forgotten") {

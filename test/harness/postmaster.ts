@@ -35,14 +35,15 @@ export class PostmasterProgram extends Program {
   readonly dataDirectory: string;
 
   constructor(setting: Setting) {
-    const { cast, env, stopAtStart, countTurns, starts, abortStartAfterMs, ...options } = setting;
+    const { cast, env, stopAtStart, countTurns, inspectMemory, ...rest } = setting;
+    const { starts, abortStartAfterMs, ...options } = rest;
     const directory = temporaryDirectory();
     const dataDirectory = String(options.dataDirectory ?? join(directory, 'data'));
     const castFile = join(directory, 'cast.json');
     mkdirSync(directory, { recursive: true });
     writeFileSync(castFile, JSON.stringify(cast ?? []));
     const script: Script = {
-      ...defined({ stopAtStart, countTurns, starts, abortStartAfterMs }),
+      ...defined({ stopAtStart, countTurns, inspectMemory, starts, abortStartAfterMs }),
       options: {
         ...options,
         dataDirectory,
@@ -86,6 +87,18 @@ export class PostmasterProgram extends Program {
     const after = this.mark();
     this.tell({ do: 'workers' });
     return (await this.until('workers', undefined, { after })).workers;
+  }
+
+  async heapBytes(): Promise<number> {
+    const after = this.mark();
+    this.tell({ do: 'measureHeap' });
+    return (await this.until('heap', undefined, { after })).bytes;
+  }
+
+  async sharedMemory(): Promise<Of<'sharedMemory'>['memory']> {
+    const after = this.mark();
+    this.tell({ do: 'sharedMemory' });
+    return (await this.until('sharedMemory', undefined, { after })).memory;
   }
 
   /** Stops in order and waits until the program has ended by itself. */

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/base/assert.h"
+#include "core/shm/around.h"
 #include "core/shm/shared_read.h"
 
 namespace bgworker {
@@ -74,14 +75,31 @@ StructView Directory::find(std::string_view name) const {
 
 std::vector<StructRecord> Directory::list() const {
   std::vector<StructRecord> records;
+  uint64_t end = kStructsOffset;  // of the structures so far
   for (const SharedDirectoryEntry& entry : std::span(entries(), entryCount())) {
     StructView view = checkedView(entry);
-    if (view.address == nullptr) continue;
+    std::string name = copySharedName(entry.name);
+    if (view.address == nullptr || name.empty()) continue;
     auto offset = static_cast<uint64_t>(static_cast<std::byte*>(view.address) - section_.data());
-    records.push_back(
-        {std::string(sharedName(entry.name)), offset, view.bytes, structSpace(view.bytes)});
+    if (offset < end) continue;
+    records.push_back({std::move(name), offset, view.bytes, structSpace(view.bytes)});
+    end = offset + structSpace(view.bytes);
   }
   return records;
+}
+
+StructSpace Directory::space() const {
+  const uint64_t bytes = section_.size() - kStructsOffset;
+  const uint64_t taken = header().structBytes.load(std::memory_order_relaxed);
+  return {kStructsOffset, bytes, std::min(taken / kStructAlignment * kStructAlignment, bytes)};
+}
+
+StructView Directory::findAround(const void* address, size_t bytes) const {
+  for (const SharedDirectoryEntry& entry : std::span(entries(), entryCount())) {
+    const StructView view = checkedView(entry);
+    if (isAround({static_cast<std::byte*>(view.address), view.bytes}, address, bytes)) return view;
+  }
+  return {};
 }
 
 Result<SharedDirectoryEntry*> Directory::findOrAdd(std::string_view name, size_t bytes) {
@@ -94,21 +112,19 @@ Result<SharedDirectoryEntry*> Directory::findOrAdd(std::string_view name, size_t
 }
 
 Result<SharedDirectoryEntry*> Directory::add(std::string_view name, size_t bytes) {
-  const uint64_t taken = readOnce(header().structBytes);
+  const uint64_t taken = header().structBytes.load(std::memory_order_relaxed);
   const uint64_t space = section_.size() - kStructsOffset;
   if (taken > space || taken % kStructAlignment != 0) return refuse(Refusal::corrupt);
   const uint32_t index = entryCount();
   if (index == kDirectoryCapacity) return refuse(Refusal::tooManyNames);
   // The first comparison keeps the rounding up in the second from wrapping.
-  if (bytes > space || structSpace(bytes) > space - taken) {
-    return refuse(Refusal::outOfSpace);
-  }
+  if (bytes > space || structSpace(bytes) > space - taken) return refuse(Refusal::outOfSpace);
   SharedDirectoryEntry& entry = entries()[index];
   storeSharedName(entry.name, name);
   entry.offset = kStructsOffset + taken;
   entry.bytes = bytes;
   entry.allocatedBytes = structSpace(bytes);
-  header().structBytes = taken + structSpace(bytes);
+  header().structBytes.store(taken + structSpace(bytes), std::memory_order_relaxed);
   header().entryCount.store(index + 1, std::memory_order_release);
   return &entry;
 }

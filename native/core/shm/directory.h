@@ -20,8 +20,8 @@
 //              again.
 //  header.mutex guards structBytes and the making of entries. Taken by workers only.
 //  header.structBytes
-//              how much of the space for structures is taken; read and written under the mutex,
-//              and checked against the section's size by its reader.
+//              how much of the space for structures is taken; written under the mutex, and checked
+//              against the section's size by whoever reads it, space() without the mutex.
 //  header.entryCount
 //              written under the mutex, with a release, once the new entry is complete; whoever
 //              has read it with an acquire may read the entries below it without a lock, because
@@ -30,7 +30,8 @@
 //  entry.once  whether the content is there; see shared_once.h.
 //
 //  offset and bytes of an entry are copied and checked against the section before use: damage
-//  makes claim() and find() return `corrupt`, and list() leave the entry out.
+//  makes claim() and find() return `corrupt`, and list() leave the entry out. Structures lie in
+//  the order of their entries, so one that reaches into its successor is damage, too.
 
 #pragma once
 
@@ -55,12 +56,12 @@ inline constexpr uint32_t kDirectoryCapacity = 256;
 inline constexpr size_t kStructAlignment = 64;
 
 struct alignas(64) SharedDirectoryHeader {
-  uint64_t magic;                   /* written once by format() */
-  uint32_t version;                 /* written once by format() */
-  SharedMutex mutex;                /* workers */
-  uint64_t totalBytes;              /* written once by format() */
-  uint64_t structBytes;             /* under the mutex */
-  std::atomic<uint32_t> entryCount; /* under the mutex; read by all, without */
+  uint64_t magic;                    /* written once by format() */
+  uint32_t version;                  /* written once by format() */
+  SharedMutex mutex;                 /* workers */
+  uint64_t totalBytes;               /* written once by format() */
+  std::atomic<uint64_t> structBytes; /* under the mutex; read by space() without */
+  std::atomic<uint32_t> entryCount;  /* under the mutex; read by all, without */
 };
 static_assert(sizeof(SharedDirectoryHeader) == 64, "the layout is a contract between processes");
 
@@ -82,10 +83,17 @@ struct StructView {
 };
 
 struct StructRecord {
-  std::string name;
+  std::string name; /* up to 63 bytes, as they stand there */
   uint64_t offset;
   uint64_t bytes;
   uint64_t allocatedBytes;
+};
+
+/** Where the section's structures lie. */
+struct StructSpace {
+  uint64_t offset; /* as the records' offsets */
+  uint64_t bytes;
+  uint64_t takenBytes; /* at most `bytes`, whatever stands in the header; a hint, no more */
 };
 
 class [[nodiscard]] StructClaim {
@@ -118,6 +126,8 @@ class Directory {
   /** `section` is zero, and nobody else's yet. */
   static void format(std::span<std::byte> section);
   static Result<Directory> attach(std::span<std::byte> section);
+  /** For who has formatted it himself: whatever its header says now, list() and space() work. */
+  static Directory formatted(std::span<std::byte> section) { return Directory(section); }
 
   /** Waits while another process initialises it. */
   Result<StructClaim> claim(std::string_view name, size_t bytes);
@@ -125,7 +135,11 @@ class Directory {
   // Lock-free: anybody, the supervisor too.
   /** Null if there is none, or it is not initialised yet. */
   StructView find(std::string_view name) const;
+  /** By offset; no two overlap. */
   std::vector<StructRecord> list() const;
+  StructSpace space() const;
+  /** The structure in which all these bytes lie, initialised or not; or one that is null. */
+  StructView findAround(const void* address, size_t bytes) const;
 
  private:
   explicit Directory(std::span<std::byte> section) : section_(section) {}

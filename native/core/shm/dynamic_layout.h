@@ -21,7 +21,9 @@ namespace bgworker {
 
 inline constexpr size_t kDefaultWindowBytes = size_t{16} << 30;
 inline constexpr size_t kMostWindowBytes = size_t{1} << 44;
-inline constexpr size_t kMostStructBytes = size_t{1} << 40;
+/** What an ArrayBuffer of Node 20 can show, 4 GiB, has room for this and all else in the fixed part
+ *  with as many slots as there can be. */
+inline constexpr size_t kMostStructBytes = size_t{3} << 30;
 
 struct Section {
   size_t offset;

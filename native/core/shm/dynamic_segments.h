@@ -53,6 +53,8 @@ class DynamicSegments {
   Result<SegmentView> attach(uint32_t handle);
   /** This process's mapping, or one whose address is null. */
   SegmentView find(uint32_t handle) const;
+  /** This process's mapping in which all these bytes lie, or one whose address is null. */
+  SegmentView findAround(const void* address, size_t bytes) const;
 
   /** Nothing happens if it is not attached. */
   void detach(uint32_t handle);
@@ -73,8 +75,9 @@ class DynamicSegments {
   /** Forgets all callbacks, and that the mappings were counted: detaching now only unmaps. */
   void reset();
 
-  /** Lock-free: anybody, the supervisor too. */
   std::vector<SegmentRecord> list() const { return table_.list(); }
+  /** Lock-free, for the supervisor, who has formatted it and is not attached. */
+  static std::vector<SegmentRecord> listOf(std::span<std::byte> fixed, const AreaLayout& layout);
   size_t attachedCount() const { return mappings_.size(); }
 
  private:

@@ -82,10 +82,11 @@ Result<SegmentPlace> SegmentTable::add(size_t bytes) {
   std::copy_backward(order.begin() + position, order.begin() + used, order.begin() + used + 1);
   order[position] = static_cast<uint32_t>(record - records().data());
   header().usedCount = used + 1;
-  record->offset.store(gap.value().offset, kRelaxed);
-  record->bytes.store(bytes, kRelaxed);
-  record->pinned.store(0, kRelaxed);
-  record->refcount.store(kCreated, kRelaxed);
+  // Releases, all of them, for the second look of list().
+  record->offset.store(gap.value().offset, std::memory_order_release);
+  record->bytes.store(bytes, std::memory_order_release);
+  record->pinned.store(0, std::memory_order_release);
+  record->refcount.store(kCreated, std::memory_order_release);
   record->handle.store(handle, std::memory_order_release);
   return SegmentPlace{handle, gap.value().offset, bytes, extentBytes};
 }
@@ -164,18 +165,21 @@ std::vector<SegmentRecord> SegmentTable::list() const {
                        record.pinned.load(std::memory_order_acquire) != 0,
                        record.offset.load(std::memory_order_acquire),
                        record.bytes.load(std::memory_order_acquire)};
-    if (record.handle.load(kRelaxed) == handle && copy.refcount > kDestroyed) found.push_back(copy);
+    if (record.handle.load(kRelaxed) != handle || copy.refcount <= kDestroyed) continue;
+    if (isPlace(copy.offset, copy.bytes)) found.push_back(copy);
   }
   return found;
 }
 
+bool SegmentTable::isPlace(uint64_t offset, uint64_t bytes) const {
+  // In this order each comparison keeps the next from wrapping.
+  return offset <= shape_.windowBytes && offset % shape_.pageBytes == 0 && bytes > 0 &&
+         bytes <= shape_.windowBytes - offset;
+}
+
 Result<SegmentPlace> SegmentTable::placeOf(const SharedSegmentRecord& record) const {
   const uint64_t offset = record.offset.load(kRelaxed), bytes = record.bytes.load(kRelaxed);
-  // In this order each comparison keeps the next from wrapping.
-  if (offset > shape_.windowBytes || offset % shape_.pageBytes != 0 || bytes == 0 ||
-      bytes > shape_.windowBytes - offset) {
-    return refuse(Refusal::corrupt);
-  }
+  if (!isPlace(offset, bytes)) return refuse(Refusal::corrupt);
   // Offset and window are whole pages, so rounding up stays inside.
   const uint64_t extentBytes = (bytes + shape_.pageBytes - 1) / shape_.pageBytes * shape_.pageBytes;
   return SegmentPlace{record.handle.load(kRelaxed), offset, bytes, extentBytes};

@@ -28,7 +28,10 @@
 //              given back; 2 and more: one, and one for each mapping and the pin.
 //              Written under the mutex. list() reads without it: handle, the rest, handle again;
 //              the handle is set last, with a release, and taken away first, and never comes
-//              again, so what lies between two equal looks at it belongs together.
+//              again. The next owner's values are stored with a release, too: who has read one of
+//              them (an acquire) finds at his second look that the old handle is gone. So what
+//              lies between two equal looks at it belongs together. list() leaves out what cannot
+//              be a segment.
 //
 // A process that dies in here leaves the mutex locked, or a count too high. Both end with the
 // crash cycle that its death starts.
@@ -107,6 +110,10 @@ class SegmentTable {
   /** `section` is zero, and nobody else's yet. */
   static Status format(std::span<std::byte> section, const TableShape& shape);
   static Result<SegmentTable> attach(std::span<std::byte> section, const TableShape& shape);
+  /** For who has formatted it himself: whatever its header says now, list() works. */
+  static SegmentTable formatted(std::span<std::byte> section, const TableShape& shape) {
+    return SegmentTable(section, shape);
+  }
 
   /** A new segment with refcount 2. Its pages are zero. */
   Result<SegmentPlace> add(size_t bytes);
@@ -134,6 +141,7 @@ class SegmentTable {
   SharedSegmentRecord* freeRecord();
   std::span<uint32_t> positions() const;
 
+  bool isPlace(uint64_t offset, uint64_t bytes) const;
   Result<SegmentPlace> placeOf(const SharedSegmentRecord& record) const;
   SharedSegmentRecord* search(uint32_t handle, uint32_t leastRefcount) const;
   Result<std::optional<SegmentPlace>> dropReference(SharedSegmentRecord& record);

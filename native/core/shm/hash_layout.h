@@ -14,9 +14,9 @@
 //              bits, and the buckets of these: a bucket's number is the upper sizeLog2 bits of the
 //              hash, and sizeLog2 >= 7, so a partition's buckets are neighbours and no bucket has
 //              two. count is an atomic because count() reads without a lock.
-//              Order: a process takes one; grow() and destroy() take all, upwards, having released
-//              that one; a scan takes the next before it releases the last, upwards, too. The
-//              heap's locks come after these.
+//              Order: a process takes one; grow() takes all, upwards, having released that one; a
+//              scan takes the next before it releases the last, upwards, too. The heap's locks
+//              come after these. destroy() takes none: nobody else uses the table then.
 //  item        everything under its partition's mutex. hash and keyBytes never change.
 //
 //  A pointer out of the heap, a length above its limit or a chain of more than kMostChainSteps is

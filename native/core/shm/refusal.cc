@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/shm/shared_read.h"
+
 namespace bgworker {
 namespace {
 
@@ -17,7 +19,7 @@ constexpr Row kRows[] = {
     {Refusal::nameTooLong, ENAMETOOLONG, "the name of shared memory is too long: at most 63 bytes"},
     {Refusal::nameHasNul, EINVAL, "the name of shared memory contains a NUL byte"},
     {Refusal::sizeZero, EINVAL, "the size of shared memory must be nonzero"},
-    {Refusal::sizeTooLarge, EINVAL, "the size of shared memory is above its limit"},
+    {Refusal::sizeTooLarge, EINVAL, "the size of shared memory is below or above its limits"},
     {Refusal::entrySizeWrong, EINVAL, "entry size is wrong: the structure exists with another one"},
     {Refusal::outOfSpace, ENOMEM,
      "not enough shared memory for data structure: request it in the preload module's init()"},
@@ -86,6 +88,12 @@ void storeSharedName(char (&field)[kSharedNameBytes], std::string_view name) {
 
 std::string_view sharedName(const char (&field)[kSharedNameBytes]) {
   return {field, strnlen(field, kSharedNameBytes - 1)};
+}
+
+std::string copySharedName(const char (&field)[kSharedNameBytes]) {
+  char copy[kSharedNameBytes];
+  for (size_t index = 0; index < kSharedNameBytes; ++index) copy[index] = readOnce(field[index]);
+  return std::string(sharedName(copy));
 }
 
 }  // namespace bgworker

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/base/result.h"
@@ -56,5 +57,7 @@ Status checkSharedName(std::string_view name);
 void storeSharedName(char (&field)[kSharedNameBytes], std::string_view name);
 /** What stands in a field, at most 63 bytes of it, whatever was scribbled over its NUL. */
 std::string_view sharedName(const char (&field)[kSharedNameBytes]);
+/** The same of a field that may be changing: copied first, and looked at then. */
+std::string copySharedName(const char (&field)[kSharedNameBytes]);
 
 }  // namespace bgworker

@@ -7,7 +7,8 @@ namespace bgworker {
 Status NamedClaim::publish() {
   PM_ASSERT(entry_ != nullptr, "only a creator publishes, and once");
   Status pinned = segments_.pinSegment(view_.handle);
-  if (!pinned.ok()) {
+  // Its initialiser may have done it.
+  if (!pinned.ok() && refusalOf(pinned.error()) != Refusal::alreadyPinned) {
     abandon();
     return pinned;
   }

@@ -60,7 +60,7 @@ class Registry {
   /** Once per process. The heap under it is its own; `bytes` is what it may grow to. */
   Result<Hash> hash(std::string_view name, size_t bytes, const HashShape& shape);
 
-  /** Lock-free: anybody, the supervisor too. */
+  /** Lock-free. */
   std::vector<RegistryRecord> list() const { return table_.list(); }
 
  private:

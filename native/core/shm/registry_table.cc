@@ -50,11 +50,11 @@ std::vector<RegistryRecord> RegistryTable::list() const {
   std::vector<RegistryRecord> records;
   for (const SharedRegistryEntry& entry : entries()) {
     const uint32_t kind = readOnce(entry.kind);
-    if (kind < 1 || kind > static_cast<uint32_t>(RegistryKind::hash)) continue;
+    std::string name = copySharedName(entry.name);
+    if (kind < 1 || kind > static_cast<uint32_t>(RegistryKind::hash) || name.empty()) continue;
     std::optional<uint64_t> bytes;
     if (entry.once.ready()) bytes = readOnce(entry.bytes);
-    records.push_back(
-        {std::string(sharedName(entry.name)), static_cast<RegistryKind>(kind), bytes});
+    records.push_back({std::move(name), static_cast<RegistryKind>(kind), bytes});
   }
   return records;
 }

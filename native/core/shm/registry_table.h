@@ -65,7 +65,7 @@ static_assert(offsetof(SharedRegistryEntry, bytes) == 64 &&
               "the layout is a contract between processes");
 
 struct RegistryRecord {
-  std::string name;
+  std::string name; /* 1 to 63 bytes, as they stand there */
   RegistryKind kind;
   std::optional<uint64_t> bytes; /* none: not initialised */
 };
@@ -76,6 +76,10 @@ class RegistryTable {
   /** `section` is zero, and nobody else's yet. */
   static void format(std::span<std::byte> section, uint32_t capacity);
   static Result<RegistryTable> attach(std::span<std::byte> section, uint32_t capacity);
+  /** For who has formatted it himself: whatever its header says now, list() works. */
+  static RegistryTable formatted(std::span<std::byte> section, uint32_t capacity) {
+    return RegistryTable(section, capacity);
+  }
 
   /** Finds or makes it; refuses another kind or size. */
   Result<SharedRegistryEntry*> findOrAdd(std::string_view name, RegistryKind kind, size_t bytes);

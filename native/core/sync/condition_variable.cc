@@ -12,6 +12,12 @@ void wakeFront(const ThisProcess& self, SharedConditionVariable& cv, WakeBatch& 
   batch.add(node);
 }
 
+/** Did this waiter come since the broadcast began? It is not asked whether it came before,
+ *  because who waits for long has a ticket that others have had again since. */
+bool cameSince(const WaitNode& node, uint32_t end, uint32_t now) {
+  return node.mode.load(std::memory_order_relaxed) - end < now - end;
+}
+
 }  // namespace
 
 void signalOne(const ThisProcess& self, SharedConditionVariable& cv) {
@@ -27,11 +33,10 @@ void broadcast(const ThisProcess& self, SharedConditionVariable& cv) {
   for (bool first = true, more = true; more; first = false) {
     WakeBatch batch(self);
     SpinGuard guard(cv.lock);
-    if (first) end = cv.tickets.load(std::memory_order_relaxed);
+    const uint32_t now = cv.tickets.load(std::memory_order_relaxed);
+    if (first) end = now;
     for (uint32_t woken = 0; woken < WakeBatch::kMax; ++woken) {
-      more = !list.empty() &&
-             static_cast<int32_t>(
-                 self.table().node(list.front()).mode.load(std::memory_order_relaxed) - end) < 0;
+      more = !list.empty() && !cameSince(self.table().node(list.front()), end, now);
       if (!more) break;
       wakeFront(self, cv, batch);
     }

@@ -13,8 +13,9 @@
 //
 //  lock       held for a few instructions by who waits, wakes or cancels
 //  waiters    under lock; the oldest first
-//  tickets    under lock; the number that the next waiter gets. A broadcast wakes those who came
-//             before it began, and not those that went to sleep again meanwhile.
+//  tickets    under lock; the number that the next waiter gets; wraps. A broadcast wakes those who
+//             came before it began, and not those that went to sleep again meanwhile: a ticket
+//             that was given since lies between its first look at tickets and the present one.
 
 #pragma once
 
@@ -76,6 +77,8 @@ class ConditionSleeper {
    *  returns, the process waits on until cancel(). */
   WaitEnd sleep(SharedConditionVariable& cv, const WaitOptions& options);
   bool cancel() { return wait_.cancel(); }
+  /** Null if it does not wait. */
+  SharedConditionVariable* target() const { return wait_.target(); }
 
  private:
   ThisProcess& self_;

@@ -3,13 +3,17 @@
 namespace bgworker::lwlock {
 namespace {
 
-constexpr WaitOptions kUninterruptible{.interruptible = false, .postmasterDeath = false};
-
 bool conflicts(uint32_t state, Mode mode) {
   return (state & (mode == Mode::shared ? kExclusive : kHolders)) != 0;
 }
 
 uint32_t holding(Mode mode) { return mode == Mode::shared ? 1 : kExclusive; }
+
+/** One process may hold it shared more than once, so this can happen; nobody is to have it then. */
+void checkRoom(uint32_t state, Mode mode, uint32_t added) {
+  PM_ASSERT(mode == Mode::exclusive || added <= kSharedMask - (state & kSharedMask),
+            "a lock is shared by 262143 holders at most");
+}
 
 Mode modeOf(const WaitNode& node) {
   return static_cast<Mode>(node.mode.load(std::memory_order_relaxed));
@@ -20,6 +24,7 @@ bool take(SharedLwlock& lock, Mode mode, uint32_t added, uint32_t cleared) {
   uint32_t state = lock.state.load(std::memory_order_relaxed);
   do {
     if (conflicts(state, mode)) return false;
+    checkRoom(state, mode, added);
     // Acquire: pairs with the release in release() and in its JavaScript twin.
   } while (!lock.state.compare_exchange_weak(state, (state & ~cleared) + added,
                                              std::memory_order_acquire, std::memory_order_relaxed));
@@ -158,10 +163,12 @@ void enqueue(ThisProcess& self, Wait& wait) {
 /** Waits until the lock is free, or was. The lock was seen held before; `stillHeld` looks again
  *  once a release cannot be missed any more. */
 template <typename StillHeld>
-void sleepUntilFree(ThisProcess& self, SharedLwlock& lock, StillHeld stillHeld) {
+WaitEnd sleepUntilFree(ThisProcess& self, SharedLwlock& lock, const WaitOptions& how,
+                       StillHeld stillHeld) {
   Wait wait{&lock, Mode::untilFree, self.takeNode(true), 0};
   PM_ASSERT(wait.node != ThisProcess::kNoNode, "a blocking wait finds a wait node");
   WaitNode& node = self.table().node(wait.node);
+  WaitEnd end = WaitEnd::satisfied;
   bool held;
   {
     SpinGuard guard(lock.listLock);
@@ -170,9 +177,14 @@ void sleepUntilFree(ThisProcess& self, SharedLwlock& lock, StillHeld stillHeld) 
     if (!held) removeWaiter(self, lock, wait.node);
   }
   if (held) {
-    (void)self.waitUntil([&node] { return stateOf(node) == NodeState::granted; }, kUninterruptible);
+    end = self.waitUntil([&node] { return stateOf(node) == NodeState::granted; }, how);
+    if (end != WaitEnd::satisfied) {
+      SpinGuard guard(lock.listLock);
+      if (stateOf(node) != NodeState::granted) removeWaiter(self, lock, wait.node);
+    }
   }
   self.returnNode(wait.node);
+  return end;
 }
 
 }  // namespace
@@ -184,8 +196,7 @@ bool tryAcquire(SharedLwlock& lock, Mode mode) {
   do {
     bool waiters = (state & kHasWaiters) != 0;
     if (conflicts(state, mode) || (waiters && (state & kHandoff) != 0)) return false;
-    PM_ASSERT(mode == Mode::exclusive || (state & kSharedMask) != kSharedMask,
-              "a lock has no more holders than there are processes");
+    checkRoom(state, mode, holding(mode));
     // HANDOFF without waiters is a leftover, which would keep JavaScript off its quick path.
     wanted = (waiters ? state : state & ~kHandoff) + holding(mode);
     // Acquire: pairs with the release in release() and in its JavaScript twin.
@@ -260,29 +271,37 @@ bool cancel(ThisProcess& self, Wait& wait) {
   return granted;
 }
 
-bool acquire(ThisProcess& self, SharedLwlock& lock, Mode mode) {
+Acquired acquire(ThisProcess& self, SharedLwlock& lock, Mode mode, const WaitOptions& how) {
   Wait wait;
   switch (begin(self, lock, mode, wait, true)) {
     case Begun::acquired:
-      return true;
+      return Acquired::atOnce;
     case Begun::noNode:
       PM_ASSERT(false, "a blocking wait finds a wait node");
-      return false;
+      return Acquired::postmasterDied;
     case Begun::waiting:
       break;
   }
-  (void)self.waitUntil([&] { return isGranted(self, wait); }, kUninterruptible);
-  return false;
+  WaitEnd end = self.waitUntil([&] { return isGranted(self, wait); }, how);
+  if (end == WaitEnd::satisfied) return Acquired::afterWait;
+  // Released again if it was granted at the last moment.
+  (void)cancel(self, wait);
+  return Acquired::postmasterDied;
 }
 
-bool acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode) {
-  if (tryAcquire(lock, mode)) return true;
+bool acquire(ThisProcess& self, SharedLwlock& lock, Mode mode) {
+  return acquire(self, lock, mode, kUninterruptible) == Acquired::atOnce;
+}
+
+Acquired acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode, const WaitOptions& how) {
+  if (tryAcquire(lock, mode)) return Acquired::atOnce;
   bool acquired = false;
-  sleepUntilFree(self, lock, [&] {
+  WaitEnd end = sleepUntilFree(self, lock, how, [&] {
     acquired = take(lock, mode, holding(mode), 0);
     return !acquired;
   });
-  return acquired;
+  if (end != WaitEnd::satisfied) return Acquired::postmasterDied;
+  return acquired ? Acquired::atOnce : Acquired::justFree;
 }
 
 void release(ThisProcess& self, SharedLwlock& lock, Mode mode) {
@@ -308,7 +327,7 @@ bool waitForVar(ThisProcess& self, SharedLwlock& lock, const std::atomic<uint64_
     if (changed) *now = value;
     return !changed;
   };
-  while (mustWait()) sleepUntilFree(self, lock, mustWait);
+  while (mustWait()) (void)sleepUntilFree(self, lock, kUninterruptible, mustWait);
   return !changed;
 }
 

@@ -90,7 +90,7 @@ describe('refused', () => {
 
   test('more bytes than a main area can have', () => {
     const requests = new SharedRequests(() => {});
-    requests.reserve(2 ** 40 - 64);
+    requests.reserve(3 * 2 ** 30 - 64);
     requests.lwlock('fits');
     expect(() => requests.lwlock('does not')).toThrow(coded('ERR_SHMEM_OUT_OF_SPACE'));
     expect(() => requests.reserve(1)).toThrow(/dynamic segments/);
