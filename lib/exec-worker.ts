@@ -5,8 +5,9 @@
 
 import { closeSync } from 'node:fs';
 import { createLogger } from './log.ts';
+import { areaDamaged } from './messages.ts';
 import { isAttached } from './model/registration.ts';
-import { native } from './native.ts';
+import { type MainArea, native } from './native.ts';
 import { preload } from './preload/preload.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
 import { runWorker } from './run/run-worker.ts';
@@ -20,6 +21,8 @@ import {
 } from './travel/notes.ts';
 
 const SIGKILL = 9;
+/** As any code but 0 and 1 of an attached worker. */
+const CRASHED = 2;
 
 // To go with the launcher. If it has died before this line, the postmaster knows this child and
 // ends it; if the postmaster has, too, its end is on the death descriptor.
@@ -36,7 +39,7 @@ closeSync(CONTROL_DESCRIPTOR);
 const log = createLogger(config.log, start?.registration.name ?? 'shared memory');
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
-  const memory = attached ? { area: native.MainArea.map(AREA_DESCRIPTOR), doorbells } : null;
+  const memory = attached ? { area: mappedArea(), doorbells } : null;
   if (start !== null) {
     runWorker({ start, registry, memory, log: config.log });
   } else if (memory !== null) {
@@ -46,6 +49,16 @@ try {
 } catch (error) {
   log.error({ err: error }, error instanceof Error ? error.message : String(error));
   native.exitNow(1);
+}
+
+/** Memory that is none of ours any more has been scribbled on: a crash, which makes it anew. */
+function mappedArea(): MainArea {
+  try {
+    return native.MainArea.map(AREA_DESCRIPTOR);
+  } catch (error) {
+    log.error({ err: error }, areaDamaged(error));
+    return native.exitNow(CRASHED);
+  }
 }
 
 /** They come in batches, behind the note. */

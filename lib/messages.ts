@@ -118,6 +118,10 @@ export function leaveFailed(error: unknown): string {
   return `a callback failed while the process left shared memory: ${reason(error)}`;
 }
 
+export function areaDamaged(error: unknown): string {
+  return `the main shared memory area cannot be mapped: ${reason(error)}`;
+}
+
 export function noSharedMemory(name: string, verb: string): string {
   return `worker "${name}" has no shared memory, so no ${verb}; register it with the flag SHMEM_ACCESS`;
 }

@@ -25,12 +25,15 @@ export interface WorkerProcessesOptions {
   post(event: Event): void;
 }
 
+interface WorkerProcess {
+  readonly slot: SlotIndex;
+  readonly isAttached: boolean;
+}
+
 export class WorkerProcesses {
   readonly #options: WorkerProcessesOptions;
-  /** Which slot a child belongs to, until it has ended. */
-  readonly #slotOf = new Map<ChildId, SlotIndex>();
-  /** Those that have a switch in their slot; in another's, the start-up hooks may have theirs. */
-  readonly #attached = new Set<ChildId>();
+  /** Until each has ended. */
+  readonly #processes = new Map<ChildId, WorkerProcess>();
 
   constructor(options: WorkerProcessesOptions) {
     this.#options = options;
@@ -41,8 +44,7 @@ export class WorkerProcesses {
     const launcher = this.#options.launcher();
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
-    this.#slotOf.set(child, slot);
-    if (isAttached(registration)) this.#attached.add(child);
+    this.#processes.set(child, { slot, isAttached: isAttached(registration) });
     const start: WorkerStart = { slot, registration, staticIndex, conninfo };
     const { body } = registration;
     if (body.kind === 'exec') this.#startProgram(launcher, child, start, body.argv);
@@ -69,23 +71,24 @@ export class WorkerProcesses {
   }
 
   forked(child: ChildId, pid: Pid): void {
-    const slot = this.#slotOf.get(child);
+    const slot = this.#processes.get(child)?.slot;
     if (slot !== undefined) this.#options.post({ kind: 'forked', slot, child, pid });
   }
 
   /** No child came of it. */
   failed(child: ChildId, call: string, why: string): void {
-    const slot = this.#forget(child);
+    const slot = this.#forget(child)?.slot;
     if (slot !== undefined) this.#options.post({ kind: 'fork-failed', slot, child, call, why });
   }
 
   ended(child: ChildId, end: ChildEnd): void {
-    const wasAttached = this.#attached.has(child);
-    const slot = this.#forget(child);
-    if (slot === undefined) return;
+    const known = this.#forget(child);
+    if (known === undefined) return;
+    const { slot, isAttached } = known;
     const exit: Exit = {
       cause: causeOf(end),
-      cleanDetach: !(wasAttached && this.#options.memory.takeDeadMan(slot)),
+      // The switch of a slot whose worker is not attached is somebody else's, or nobody's.
+      cleanDetach: !(isAttached && this.#options.memory.takeDeadMan(slot)),
       usage: end.kind === 'reaped' ? end.usage : null,
     };
     this.#options.post({ kind: 'exited', slot, child, exit });
@@ -109,11 +112,10 @@ export class WorkerProcesses {
     launcher.exec(child, programRequest(argv, env));
   }
 
-  #forget(child: ChildId): SlotIndex | undefined {
-    const slot = this.#slotOf.get(child);
-    this.#slotOf.delete(child);
-    this.#attached.delete(child);
+  #forget(child: ChildId): WorkerProcess | undefined {
+    const known = this.#processes.get(child);
+    this.#processes.delete(child);
     this.#options.nodes.forget(child);
-    return slot;
+    return known;
   }
 }

@@ -11,6 +11,7 @@ import { unreachable } from '../model/standing.ts';
 import { type DescriptorWatcher, native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
 import type { SharedRequests } from '../shared/names.ts';
+import { saysDamaged } from '../shared/refusal.ts';
 import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
 import { attach, type InheritedMemory, leave } from './attach.ts';
 import { BackgroundWorker } from './background-worker.ts';
@@ -37,6 +38,8 @@ export interface WorkerEnvironment {
 
 /** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
 const FAILED = 1;
+/** As any code but 0 and 1 of an attached worker: a crash. */
+const CRASHED = 2;
 
 /** The launcher's kFarewellMs, for when the launcher is dead as well. */
 const FAREWELL_MS = 500;
@@ -208,10 +211,13 @@ function callNative(
   }
 }
 
-/** An uncaught error is logged and is exit 1: started again after the restart interval. */
+/**
+ * An uncaught error is logged and is exit 1: started again after the restart interval. But one that
+ * says that shared memory is damaged is a crash: only new memory helps, and only a crash brings it.
+ */
 function fail(log: Logger, { registration }: WorkerStart, error: unknown): void {
   log.error({ err: error }, messages.workerFailed(registration, error));
-  process.exit(FAILED);
+  process.exit(saysDamaged(error) ? CRASHED : FAILED);
 }
 
 /**

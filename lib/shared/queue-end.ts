@@ -133,6 +133,6 @@ export abstract class QueueEnd {
   }
 
   protected corrupted(problem: string): BgworkerError {
-    return new BgworkerError('ERR_WRONG_STATE', queueCorrupted(problem));
+    return new BgworkerError('ERR_SHMEM_CORRUPT', queueCorrupted(problem));
   }
 }

@@ -25,6 +25,18 @@ export function asked<Answer>(subject: string, verb: () => Answer): Answer {
   }
 }
 
+/** No call of the user's is wrong then, and no other call will be right. */
+const DAMAGE: ReadonlySet<unknown> = new Set<RefusalCode>([
+  'ERR_SHMEM_CORRUPT',
+  'ERR_SHMEM_FOREIGN',
+  'ERR_SHMEM_LOCK_STUCK',
+]);
+
+/** Does this error say that shared memory cannot be believed any more? */
+export function saysDamaged(error: unknown): boolean {
+  return error instanceof Error && DAMAGE.has((error as NodeJS.ErrnoException).code);
+}
+
 /** One of the core's own; a BgworkerError has its sentence already, and comes from a callback. */
 function isRefusal(error: unknown): error is Error & { readonly code: RefusalCode } {
   if (!(error instanceof Error) || error instanceof BgworkerError) return false;

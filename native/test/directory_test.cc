@@ -258,6 +258,8 @@ TEST("a foreign or corrupted header is refused") {
   must(directory.claim("a", 8)).publish();
   // What lies behind the header is checked when it is used.
   auto& entry = *reinterpret_cast<SharedDirectoryEntry*>(section.data() + sizeof header);
+  reinterpret_cast<std::atomic<uint32_t>&>(entry.once).store(0x80000000);
+  CHECK_REFUSED(directory.claim("a", 8), corrupt);
   entry.offset = section.size() - 4;
   CHECK_REFUSED(directory.claim("a", 8), corrupt);
   CHECK(directory.find("a").address == nullptr);

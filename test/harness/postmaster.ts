@@ -89,6 +89,12 @@ export class PostmasterProgram extends Program {
     return (await this.until('workers', undefined, { after })).workers;
   }
 
+  async heapBytes(): Promise<number> {
+    const after = this.mark();
+    this.tell({ do: 'measureHeap' });
+    return (await this.until('heap', undefined, { after })).bytes;
+  }
+
   async sharedMemory(): Promise<Of<'sharedMemory'>['memory']> {
     const after = this.mark();
     this.tell({ do: 'sharedMemory' });

@@ -13,6 +13,9 @@ namespace {
 
 constexpr uint32_t kUntouched = 0, kReady = 0xffffffff;
 
+/** Linux has no higher thread ids (PID_MAX_LIMIT): whoever had it would never come to an end. */
+constexpr uint32_t kMostThreadId = 4 * 1024 * 1024;
+
 uint32_t ownThread() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
 
 }  // namespace
@@ -25,6 +28,7 @@ Result<Turn> SharedOnce::enter() {
     if (word_.compare_exchange_strong(seen, self, std::memory_order_acquire)) return Turn::mine;
     if (seen == kReady) return Turn::ready;
     if (seen == self) return refuse(Refusal::initialisedAbove);
+    if (seen > kMostThreadId) return refuse(Refusal::corrupt);
     if (!sleepOnWord(word_, seen, endsNs)) return refuse(Refusal::initialisationStuck);
   }
 }

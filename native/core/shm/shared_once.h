@@ -10,6 +10,7 @@
 //        makes it known when an initialiser asks for what he is initialising: that is an error
 //        and not a sleep without end. finish() is a release, which pairs with the acquire in
 //        enter() and ready(): what the initialiser wrote is seen by all who found it ready.
+//        Any other value is `corrupt`, at once: nobody would ever end the wait for it.
 
 #pragma once
 
