@@ -10,8 +10,9 @@
 // the condition is asked again after each.
 
 import { BgworkerError } from '../errors.ts';
+import { invalidOption } from '../messages.ts';
 import type { Attached } from './attached.ts';
-import { doesNotFit, misplaced, notAttached, postmasterDied } from './messages.ts';
+import { conditionWaits, doesNotFit, misplaced, notAttached, postmasterDied } from './messages.ts';
 import { NO_NODE } from './port.ts';
 import { checkTimeout } from './waits.ts';
 
@@ -70,7 +71,10 @@ export class ConditionVariable {
     { timeoutMs, signal }: ConditionWaitOptions = {},
   ): Promise<boolean> {
     checkTimeout(timeoutMs);
+    this.#checkCondition(condition);
     signal?.throwIfAborted();
+    const turn = this.#bound().process.waits.giveWay();
+    if (turn !== null) await turn;
     const { port, words, process } = this.#bound();
     const until = timeoutMs === undefined ? null : performance.now() + timeoutMs;
     let wait = port.beginCondition(words);
@@ -102,24 +106,38 @@ export class ConditionVariable {
    *  within a condition, no other waitSync(). */
   waitSync(condition: () => boolean, { timeoutMs }: { readonly timeoutMs?: number } = {}): boolean {
     checkTimeout(timeoutMs);
+    this.#checkCondition(condition);
     const { port, words, process } = this.#bound();
+    const holds = () => this.#synchronous(condition());
     const until = timeoutMs === undefined ? null : performance.now() + timeoutMs;
     const use = process.uses.begin(words.buffer, () => {
       if (port.endSleep()) port.signalCondition(words);
     });
     try {
-      while (!condition()) {
+      while (!holds()) {
         use.check();
         const leftMs =
           until === null ? undefined : Math.max(0, Math.ceil(until - performance.now()));
         const end = port.sleepOnCondition(words, leftMs);
         if (end === 'postmasterDied') throw new BgworkerError('ERR_WRONG_STATE', postmasterDied);
-        if (end === 'timedOut') return condition();
+        if (end === 'timedOut') return holds();
       }
       return true;
     } finally {
       use.end();
     }
+  }
+
+  #checkCondition(condition: unknown): void {
+    if (typeof condition === 'function') return;
+    const problem = invalidOption(this.#what, 'condition', 'must be a function', condition);
+    throw new BgworkerError('ERR_INVALID_OPTION', problem);
+  }
+
+  /** A promise is true, whatever comes of it. */
+  #synchronous(answer: boolean): boolean {
+    if (typeof answer !== 'object' || answer === null) return answer;
+    throw new BgworkerError('ERR_INVALID_OPTION', conditionWaits(this.name));
   }
 
   get #what(): string {

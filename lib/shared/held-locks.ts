@@ -85,6 +85,11 @@ export class HeldLocks {
     return [...this.#held, ...this.#waiting.keys()].some((hold) => isSameLock(hold.words, words));
   }
 
+  /** See waits.ts. */
+  giveWay(): Promise<void> | null {
+    return this.#waits.giveWay();
+  }
+
   /** Without waiting and without side effects if it fails. */
   tryAcquire(hold: Hold): boolean {
     this.#requireRoom();

@@ -118,8 +118,11 @@ export class Lwlock {
    */
   async acquire(mode: LockMode, options: AcquireOptions = {}): Promise<Held> {
     options.signal?.throwIfAborted();
-    const held = this.#hold(mode);
     const locks = this.#locks();
+    // Before it is held: others may want it meanwhile.
+    const turn = locks.giveWay();
+    if (turn !== null) await turn;
+    const held = this.#hold(mode);
     if (!locks.tryAcquire(held)) await locks.acquire(held, options.signal);
     return held;
   }

@@ -142,6 +142,10 @@ export const postmasterDied =
 export const hasLeft =
   'this process has left the shared memory in which that lies, so there is nothing to wait for any more; detach a segment, and leave, when the waits for what is in it are over';
 
+export function conditionWaits(name: string): string {
+  return `condition variable "${name}": the condition of waitSync() returned an object, such as a promise, and must say true or false; wait() takes an asynchronous one`;
+}
+
 // Locks.
 
 export function tooManyLocks(limit: number): string {
@@ -222,6 +226,10 @@ export const notIdentical =
 
 export const otherValue =
   'after WOULD_BLOCK or an abort, the identical value must be sent again, for a part of it is under way; or detach()';
+
+export function cannotTravel(why: string): string {
+  return `a value in a message queue must be structured-cloneable: ${why}; send what it is made of, without functions`;
+}
 
 export const receiving =
   'somebody waits for a message of this queue already; await one receive() before the next';

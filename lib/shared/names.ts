@@ -154,7 +154,8 @@ abstract class Names implements SharedNames {
       face: barrier,
       bind: (attached, buffer, byteOffset) => barrier.bind(attached, buffer, byteOffset),
       unbind: () => barrier.unbind(),
-      initialise: () => barrier.initialise(),
+      // Zero is a dynamic one.
+      ...(barrier.isStatic && { initialise: () => barrier.initialise() }),
       verify: () => barrier.verify(),
     });
   }

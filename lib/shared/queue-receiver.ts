@@ -72,9 +72,8 @@ export class QueueReceiver extends QueueEnd implements AsyncIterable<Uint8Array>
     try {
       options.signal?.throwIfAborted();
       const received = this.tryReceive();
-      return received.result === 'WOULD_BLOCK'
-        ? this.#receiveWaiting(options)
-        : Promise.resolve(received);
+      if (received.result === 'WOULD_BLOCK') return this.#receiveWaiting(options);
+      return this.process.waits.giveWay()?.then(() => received) ?? Promise.resolve(received);
     } catch (error) {
       return Promise.reject(error);
     }

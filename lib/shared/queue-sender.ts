@@ -98,7 +98,8 @@ export class QueueSender extends QueueEnd {
     if (this.#waiting === 0 && options.signal?.aborted !== true) {
       try {
         const result = this.#send(message, options.flush !== false);
-        if (result !== 'WOULD_BLOCK') return result === 'SUCCESS' ? SUCCESS : DETACHED;
+        const end = result === 'DETACHED' ? DETACHED : SUCCESS;
+        if (result !== 'WOULD_BLOCK') return this.process.waits.giveWay()?.then(() => end) ?? end;
       } catch (error) {
         return Promise.reject(error);
       }

@@ -5,7 +5,7 @@
 
 import { deserialize, serialize } from 'node:v8';
 import { BgworkerError } from '../errors.ts';
-import { otherValue } from './messages.ts';
+import { cannotTravel, otherValue } from './messages.ts';
 import type { QueueWaitOptions } from './queue-end.ts';
 import {
   asIteratorResult,
@@ -68,7 +68,7 @@ export class ValueSender<Value> {
   }
 
   #bytesOf(value: Value): Uint8Array {
-    if (this.#underWay === null) return serialize(value);
+    if (this.#underWay === null) return encode(value);
     if (!Object.is(this.#underWay.value, value)) {
       throw new BgworkerError('ERR_WRONG_STATE', otherValue);
     }
@@ -121,6 +121,15 @@ export class ValueReceiver<Value> implements AsyncIterable<Value> {
 
   [Symbol.dispose](): void {
     this.detach();
+  }
+}
+
+function encode(value: unknown): Uint8Array {
+  try {
+    return serialize(value);
+  } catch (cause) {
+    const problem = cannotTravel(cause instanceof Error ? cause.message : String(cause));
+    throw new BgworkerError('ERR_INVALID_OPTION', problem, { cause });
   }
 }
 

@@ -7,6 +7,9 @@
 //
 // The mark is there only while somebody waits; a process that waits for nothing is never rung.
 // A wait holds the event loop open: it is a reason to live.
+//
+// Who finds at once what he waits for goes on in the same turn of the event loop, and a loop of such
+// waits would never let go of it: no signal, no timer, no end. So each thousandth gives way.
 
 import { BgworkerError } from '../errors.ts';
 import { hasLeft, timeoutRule } from './messages.ts';
@@ -45,6 +48,9 @@ export function checkTimeout(timeoutMs: number | undefined): void {
   throw new BgworkerError('ERR_INVALID_OPTION', timeoutRule(TIMEOUT_MAX_MS, timeoutMs));
 }
 
+/** So many waits in a row may go on in the same turn of the event loop. */
+const AT_ONCE_MAX = 1_000;
+
 export class Waits {
   readonly #port: SharedPort;
   readonly #asleep: number;
@@ -52,6 +58,7 @@ export class Waits {
   #holdsOpen: NodeJS.Timeout | null = null;
   #isOrphaned = false;
   #hasLeft = false;
+  #atOnce = 0;
 
   constructor(port: SharedPort) {
     this.#port = port;
@@ -72,7 +79,10 @@ export class Waits {
     return new Promise((resolve, reject) => {
       if (this.#hasLeft) throw new BgworkerError('ERR_WRONG_STATE', hasLeft);
       if (signal?.aborted) return reject(signal.reason);
-      if (holds()) return resolve('satisfied');
+      if (holds()) {
+        const turn = this.giveWay();
+        return turn === null ? resolve('satisfied') : void turn.then(() => resolve('satisfied'));
+      }
       if (timeoutMs === 0) return resolve(this.#isOrphaned ? 'postmasterDeath' : 'timeout');
       if (this.#isOrphaned && postmasterDeath) {
         // Not at once: a loop that waits again without a look at this would never let go.
@@ -105,6 +115,14 @@ export class Waits {
       this.#ask(wait);
       return undefined;
     });
+  }
+
+  /** By who need not wait: null, or, now and then, the next turn of the event loop. */
+  giveWay(): Promise<void> | null {
+    this.#atOnce += 1;
+    if (this.#atOnce < AT_ONCE_MAX) return null;
+    this.#atOnce = 0;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   /** After each wake: everybody looks, and once more after the mark is set again. */

@@ -28,7 +28,12 @@ void Attached::endAll() {
   conditionWaits.clear();
   arrivals.clear();
   sleeper.cancel();
-  if (updating != nullptr) updating->release();
+  // What was inserted for the callback of an update only must not stay.
+  if (updating != nullptr && updating->inserted()) {
+    (void)updating->erase().ok();
+  } else if (updating != nullptr) {
+    updating->release();
+  }
   updating = nullptr;
   structClaims.clear();
   namedClaims.clear();

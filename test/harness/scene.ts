@@ -15,8 +15,11 @@ export function openScene(cast: Cast, setting: Setting = {}): Promise<Postmaster
 }
 
 /** What each process came to, in order; every one has left in order, and nothing crashed. */
-export async function play<Value>(cast: Cast, { withinMs = 60_000 } = {}): Promise<Value[]> {
-  const postmaster = await openScene(cast);
+export async function play<Value>(
+  cast: Cast,
+  { withinMs = 60_000, ...setting }: Setting & { readonly withinMs?: number } = {},
+): Promise<Value[]> {
+  const postmaster = await openScene(cast, setting);
   const values: Value[] = [];
   for (let me = 0; me < cast.processes; me++) {
     const { value } = await postmaster.heard(`p${me}`, 'done', { withinMs });

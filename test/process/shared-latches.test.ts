@@ -42,6 +42,18 @@ test.each(['fork', 'exec'] as const)(
   },
 );
 
+test('a loop of waits that find at once what they wait for lets signals in', async () => {
+  const postmaster = await openScene({ scene: 'turns', processes: 1 });
+  for (let index = 0; index < 9; index++) {
+    const { pid } = await postmaster.heard('p0', `busy ${index}`);
+    process.kill(pid, 'SIGHUP');
+  }
+  const { value } = await postmaster.heard('p0', 'done');
+  expect(value).toBe(9);
+  await postmaster.exitOf('p0');
+  await postmaster.stop();
+});
+
 test('the death of the postmaster ends every wait but those for locks', async () => {
   const postmaster = await openScene({ scene: 'orphans', processes: 8 });
   for (let me = 0; me < 8; me++) await postmaster.heard(`p${me}`, 'waits');

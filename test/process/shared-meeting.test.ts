@@ -1,10 +1,11 @@
 // Condition variables and barriers between real processes, in both forms of waiting.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { play } from '../harness/scene.ts';
 
-describe.each(['fork', 'exec'] as const)('%s', (launch) => {
-  test('a signal wakes one, the oldest; a broadcast all; nobody is woken for nothing', async () => {
+test.each(['fork', 'exec'] as const)(
+  'a signal wakes one, the oldest; a broadcast all; nobody is woken for nothing: %s',
+  async (launch) => {
     const [orders, ...woken] = await play<unknown[]>({ scene: 'wakes', processes: 4, launch });
     const inTurn = [1, 2, 3];
     const [waiting, all, blocking, allBlocking] = orders as number[][];
@@ -12,8 +13,8 @@ describe.each(['fork', 'exec'] as const)('%s', (launch) => {
     expect([all?.sort(), allBlocking?.sort()]).toEqual([inTurn, inTurn]);
     // In none of the four rounds.
     expect(woken).toEqual(Array(3).fill([0, 0, 0, 0]));
-  });
-});
+  },
+);
 
 test('a wake that comes to who has no use for it goes on to the next', async () => {
   const [, left, woken] = await play<unknown[]>({ scene: 'passOn', processes: 3 });

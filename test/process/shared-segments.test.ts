@@ -1,28 +1,37 @@
 // Dynamic segments between real processes: who holds one, and what happens when the last lets go.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openScene, play } from '../harness/scene.ts';
 
 const GONE = 'ERR_SHMEM_SEGMENT_GONE';
 
-describe.each(['fork', 'exec'] as const)('%s', (launch) => {
-  test('a handle travels in a struct; the last detach destroys the segment', async () => {
+test.each(['fork', 'exec'] as const)(
+  'a handle travels in a struct; the last detach destroys the segment: %s',
+  async (launch) => {
     const [maker, taker] = await play<unknown>({ scene: 'handOver', processes: 2, launch });
     expect(maker).toEqual(['taken', GONE]);
     expect(taker).toEqual([5000, 7, true, 7, 1, 0, null, GONE]);
-  });
+  },
+);
 
-  test('8 processes ask for the same names at once, and the first initialisers fail', async () => {
+test.each([
+  ['fork', 8],
+  ['exec', 3],
+] as const)(
+  'all ask for the same names at once, and the first initialisers fail: %s, %d of them',
+  async (launch, processes) => {
     interface Result {
       readonly failures: number;
       readonly sum: number;
       readonly tries: boolean;
     }
-    const results = await play<Result>({ scene: 'race', processes: 8, launch });
-    expect(results.map(({ sum, tries }) => [sum, tries])).toEqual(Array(8).fill([20 * 42, true]));
+    const results = await play<Result>({ scene: 'race', processes, launch });
+    expect(results.map(({ sum, tries }) => [sum, tries])).toEqual(
+      Array(processes).fill([20 * 42, true]),
+    );
     expect(results.reduce((sum, { failures }) => sum + failures, 0)).toBe(20 * 2 * 3);
-  });
-});
+  },
+);
 
 test('a pinned segment outlives its holders, an unpinned one does not; an exit detaches', async () => {
   const postmaster = await openScene({ scene: 'pins', processes: 2 });

@@ -73,16 +73,10 @@ describe('a start whose memory cannot be initialised is refused', () => {
       "shmem.struct('a', { n: 'u32' }, () => { throw new Error('turtles'); })",
       /turtles/,
     ],
-    [
-      'an initialiser is asynchronous',
-      "shmem.struct('a', { n: 'u32' }, async () => {})",
-      /must be synchronous/,
-    ],
     ['a hook rejects', "shmem.onStartup(async () => { throw new Error('turtles'); })", /turtles/],
     ['a hook throws no error', "shmem.onStartup(() => { throw 'turtles'; })", /turtles/],
     ['a hook exits', 'shmem.onStartup(() => process.exit(3))', /exit code 3/],
     ['a hook dies', "shmem.onStartup(() => process.kill(process.pid, 'SIGKILL'))", /SIGKILL/],
-    ['a hook leaves without cleanup', 'shmem.onStartup(() => process.abort())', /SIGABRT/],
   ])('%s', async (_what, act, sentence) => {
     const module = moduleFile(`export function init({ shmem }) { ${act}; }`);
     const { refusal, program } = await refusedStart({ preload: [module] });

@@ -194,14 +194,20 @@ describe('who holds it', () => {
   });
 
   test('a zombie holds nothing', async () => {
-    // The shell's child ends while the shell, which has become sleep, never waits for it.
-    const child = spawn('/bin/sh', ['-c', '(exit 0) & echo $!; exec sleep 60'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+    // The shell's child ends when the shell has become sleep, which never waits for it: not before,
+    // or the shell would have done so.
+    const child = spawn('/bin/sh', ['-c', '(read _ <&3) & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
     });
-    const [line] = await once(child.stdout, 'data');
+    const { stdout } = child;
+    const [line] = await once(stdout as NonNullable<typeof stdout>, 'data');
     const zombie = Number(String(line));
+    const comes = (path: string) =>
+      expect.poll(() => readFileSync(path, 'utf8'), { timeout: 15_000 });
     try {
-      await expect.poll(() => readFileSync(`/proc/${zombie}/stat`, 'utf8')).toContain(') Z ');
+      await comes(`/proc/${child.pid}/comm`).toBe('sleep\n');
+      child.stdio[3]?.destroy();
+      await comes(`/proc/${zombie}/stat`).toContain(') Z ');
       writeFileSync(file, formatLockFile(content(zombie, null)));
       LockFile.create(directory).remove();
     } finally {

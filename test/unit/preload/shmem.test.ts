@@ -117,7 +117,8 @@ describe('a process that initialises is needed', () => {
     ['for zeroes', ({ shared }) => shared.struct('a', { n: 'u32' }), false],
     ['for an initialiser', ({ shared }) => shared.struct('a', { n: 'u32' }, () => {}), true],
     ['for a lock', ({ shared }) => shared.lwlock('a'), false],
-    ['for a barrier', ({ shared }) => shared.barrier('a', { participants: 2 }), true],
+    ['for a static barrier', ({ shared }) => shared.barrier('a', { participants: 2 }), true],
+    ['for a dynamic barrier', ({ shared }) => shared.barrier('a'), false],
     ['for a hook', (registry) => registry.onStartup(() => {}), true],
   ];
   test.each(table)('%s: %#', (_what, ask, needed) => {
