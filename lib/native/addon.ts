@@ -18,6 +18,8 @@ export interface NativeWorkerRequest {
   readonly arg: Uint8Array;
   /** Readable once the postmaster is dead. */
   readonly deathDescriptor: number;
+  /** What the function works with while it runs; null without shared memory. */
+  readonly attachment: Attachment | null;
 }
 
 export interface Native {
@@ -83,7 +85,10 @@ export interface Native {
   blockSignals(): void;
   /** _exit(2): no handler, no destructor, no joining of threads that are not there. */
   exitNow(code: number): never;
-  /** Loads the library and calls the function on this thread; returns its exit code. */
+  /**
+   * Loads the library and calls the function on this thread; returns its exit code. By then all its
+   * segments are detached. One that calls exit() leaves by process.exit().
+   */
   runNativeWorker(request: NativeWorkerRequest): number;
 
   /** fork() + _exit(0) + wait of this very process, nanoseconds: the limit a start is compared with. */

@@ -5,7 +5,7 @@ import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { connectedTwice, flagMissing, noDatabaseFollowed, noSharedMemory } from '../messages.ts';
 import type { WorkerFlag } from '../model/registration.ts';
-import { native } from '../native.ts';
+import { type Attachment, native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
 import { DynamicSharedMemory } from '../shared/dynamic-shared-memory.ts';
 import { SharedLatch } from '../shared/latch.ts';
@@ -119,6 +119,11 @@ export class BackgroundWorker {
   /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */
   orphan(): boolean {
     return this.#ownLatch.orphan();
+  }
+
+  /** For the library's own wiring: what a C worker works with; null without shared memory. */
+  get attachment(): Attachment | null {
+    return this.#attached?.attachment ?? null;
   }
 
   #memory(verb: string): Attached {

@@ -203,6 +203,7 @@ function callNative(
       name: worker.name,
       arg: arg instanceof Uint8Array ? arg : Buffer.from(JSON.stringify(arg) ?? ''),
       deathDescriptor: DEATH_DESCRIPTOR,
+      attachment: worker.attachment,
     });
     return { started: Promise.resolve(), finished: Promise.resolve(code) };
   } catch (error) {

@@ -1,6 +1,6 @@
 // signals.ts: what a worker does with signals that it did not ask for.
 //
-// All but SIGQUIT are blocked from the fork until the synchronous part of main() is over, so that
+// All but SIGQUIT and SIGCHLD are blocked from the fork until the synchronous part of main() is over, so that
 // main() can install handlers first. Then PostgreSQL's defaults are put in where there is none:
 // SIGTERM ends the worker with a message and exit 1, everything else is ignored. SIGQUIT is not
 // here: the native side leaves by _exit(2) at once, whatever JavaScript is doing.

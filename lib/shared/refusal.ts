@@ -26,7 +26,7 @@ export function asked<Answer>(subject: string, verb: () => Answer): Answer {
 }
 
 /** No call of the user's is wrong then, and no other call will be right. */
-const DAMAGE: ReadonlySet<unknown> = new Set<RefusalCode>([
+const DAMAGE: ReadonlySet<string> = new Set<RefusalCode>([
   'ERR_SHMEM_CORRUPT',
   'ERR_SHMEM_FOREIGN',
   'ERR_SHMEM_LOCK_STUCK',
@@ -34,7 +34,8 @@ const DAMAGE: ReadonlySet<unknown> = new Set<RefusalCode>([
 
 /** Does this error say that shared memory cannot be believed any more? */
 export function saysDamaged(error: unknown): boolean {
-  return error instanceof Error && DAMAGE.has((error as NodeJS.ErrnoException).code);
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code !== undefined && DAMAGE.has(code);
 }
 
 /** One of the core's own; a BgworkerError has its sentence already, and comes from a callback. */

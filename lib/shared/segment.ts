@@ -132,7 +132,7 @@ export class Segment implements Disposable {
     return this.#face('barrier', options, shape, (name, buffer, byteOffset) => {
       const barrier = new Barrier(name, options);
       barrier.bind(this.#attached, buffer, byteOffset);
-      // Zero is a dynamic one, to which others may have attached already.
+      // What zero is needs nobody to make it, and others may have attached to it before.
       if (this.isCreator && barrier.isStatic) barrier.initialise();
       else barrier.verify();
       return { face: barrier, unbind: () => barrier.unbind() };

@@ -7,6 +7,10 @@
 namespace bgworker {
 namespace {
 
+constexpr const char* kLeftCode = "ERR_SHMEM_LEFT";
+constexpr const char* kLeft = "this process has left shared memory";
+constexpr napi_type_tag kTypeTag = {0x6267776f726b6572, 0x6174746163686d74};
+
 bool isWithin(const void* place, const void* address, size_t bytes) {
   const auto at = reinterpret_cast<uintptr_t>(place), from = reinterpret_cast<uintptr_t>(address);
   return at >= from && at - from < bytes;
@@ -88,6 +92,7 @@ AttachmentObject::AttachmentObject(const Napi::CallbackInfo& info)
     throwTooLarge(env);
     return;
   }
+  Value().TypeTag(&kTypeTag);
   area_ = Napi::Persistent(info[0].As<Napi::Object>());
   fixed_ = Napi::Persistent(fixed);
   attached_ = std::move(attached);
@@ -99,9 +104,20 @@ AttachmentObject::~AttachmentObject() {
   (void)attached_.release();
 }
 
+Attached* AttachmentObject::attachedOf(const Napi::Value& value) {
+  Napi::Env env = value.Env();
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTypeTag)) {
+    throwTypeError(env, "attachment must be an Attachment, or null");
+    return nullptr;
+  }
+  Attached* attached = Unwrap(value.As<Napi::Object>())->attached_.get();
+  if (attached == nullptr) throwSharedCode(env, kLeftCode, kLeft);
+  return attached;
+}
+
 Attached* AttachmentObject::live(const Info& info) {
   if (attached_ != nullptr) return attached_.get();
-  throwSharedCode(info.Env(), "ERR_SHMEM_LEFT", "this process has left shared memory");
+  throwSharedCode(info.Env(), kLeftCode, kLeft);
   return nullptr;
 }
 

@@ -25,6 +25,10 @@ class AttachmentObject : public Napi::ObjectWrap<AttachmentObject> {
   explicit AttachmentObject(const Napi::CallbackInfo& info);
   ~AttachmentObject();
 
+  /** For a worker in C, which has the thread to itself. Null, having thrown, if the value is none
+   * of ours, or has ended. */
+  static Attached* attachedOf(const Napi::Value& value);
+
  private:
   using Info = Napi::CallbackInfo;
 

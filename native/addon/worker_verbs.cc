@@ -5,8 +5,9 @@
 
 #include <string>
 
+#include "addon/attachment.h"
 #include "addon/convert.h"
-#include "core/proc/native_worker.h"
+#include "core/face/native_worker.h"
 #include "core/proc/signals.h"
 
 namespace bgworker {
@@ -53,6 +54,19 @@ std::optional<bgworker_main_function> loadFunction(Napi::Env env, const std::str
   return std::nullopt;
 }
 
+/** Where a worker that calls exit() leaves its process; set while one runs. */
+napi_env leavingEnv = nullptr;
+
+/** By process.exit(), for the exit path of every worker, which disarms the dead-man switch. */
+void leaveByNode(int code) {
+  Napi::Env env(leavingEnv);
+  Napi::HandleScope scope(env);
+  Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  process.Get("exit").As<Napi::Function>().Call(process, {Napi::Number::New(env, code)});
+  // It came back: something of it failed, and so did the exit.
+  _exit(1);
+}
+
 Napi::Value runNativeWorker(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsObject()) return throwTypeError(env, "request must be an object");
@@ -67,9 +81,18 @@ Napi::Value runNativeWorker(const Napi::CallbackInfo& info) {
   if (!arg.has_value()) return env.Undefined();
   std::optional<int> death = readDescriptor(request.Get("deathDescriptor"), "deathDescriptor");
   if (!death.has_value()) return env.Undefined();
+  std::optional<face::AttachedMemory> memory;
+  if (!request.Get("attachment").IsNull()) {
+    Attached* attached = AttachmentObject::attachedOf(request.Get("attachment"));
+    if (attached == nullptr) return env.Undefined();
+    memory.emplace(face::AttachedMemory{attached->self, attached->directory, attached->segments,
+                                        *attached->registry});
+  }
   std::optional<bgworker_main_function> entry = loadFunction(env, *library, *function);
   if (!entry.has_value()) return env.Undefined();
-  return Napi::Number::New(env, callNativeWorker({*entry, std::move(*name), *arg, *death}));
+  leavingEnv = env;
+  return Napi::Number::New(env, callNativeWorker({*entry, std::move(*name), *arg, *death,
+                                                  memory ? &*memory : nullptr, leaveByNode}));
 }
 
 }  // namespace

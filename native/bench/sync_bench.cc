@@ -2,7 +2,8 @@
 //
 //     cmake --build build-native/plain --target sync_bench && build-native/plain/sync_bench
 //
-// Each line: name, unit, value. The limit is what the kernel takes for the same thing without us.
+// Each line: name, value, unit. With --json: one object, by name, for the benchmark of the whole.
+// The limit is what the kernel takes for the same thing without us.
 
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -70,8 +71,16 @@ double alone(uint32_t rounds, Body body) {
   return static_cast<double>(monotonicNs() - before) / rounds;
 }
 
+bool asJson = false;
+
 void print(const char* name, const char* unit, double value) {
-  std::printf("%-44s %10.2f %s\n", name, value, unit);
+  static bool isFirst = true;
+  if (asJson) {
+    std::printf("%s\"%s\": %.9g", isFirst ? "{" : ", ", name, value);
+  } else {
+    std::printf("%-44s %10.2f %s\n", name, value, unit);
+  }
+  isFirst = false;
 }
 
 /** The median of five. */
@@ -177,7 +186,8 @@ double stream(void* memory, size_t queueBytes, size_t bytes, uint32_t count, boo
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+  asJson = count > 1 && std::strcmp(arguments[1], "--json") == 0;
   void* base =
       mmap(nullptr, sizeof(Area), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   PM_ASSERT(base != MAP_FAILED, "a bench has memory");
@@ -237,4 +247,5 @@ int main() {
         }));
   print("atomic add", "ns", median([] { return alone(5000000, [] { area->ball.fetch_add(1); }); }));
   self.leave();
+  if (asJson) std::printf("}\n");
 }

@@ -73,7 +73,7 @@ TEST("200 children are all reported, with their own codes and signals") {
   CHECK_EQUAL(host.wait(), 0);
 }
 
-TEST("a child has its own session, its signals blocked, and SIGQUIT open") {
+TEST("a child has its own session, its signals blocked, SIGQUIT and SIGCHLD open") {
   LoopHost host;
   host.fork(1, {'c'});
   CHECK_EQUAL(host.waitStatusOf(1), 0);

@@ -32,10 +32,12 @@ inline int checkSteps() {
   if (getsid(0) != getpid() || getpgid(0) != getpid()) return 1;
   sigset_t blocked;
   sigprocmask(SIG_SETMASK, nullptr, &blocked);
-  for (int signal : {SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGCHLD, SIGPIPE}) {
+  for (int signal : {SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGPIPE}) {
     if (!sigismember(&blocked, signal)) return 2;
   }
-  if (sigismember(&blocked, SIGQUIT) || sigismember(&blocked, SIGSEGV)) return 3;
+  for (int signal : {SIGQUIT, SIGCHLD, SIGSEGV}) {
+    if (sigismember(&blocked, signal)) return 3;
+  }
   struct sigaction action;
   sigaction(SIGPIPE, nullptr, &action);
   if (action.sa_handler != SIG_IGN) return 4;

@@ -9,9 +9,9 @@
 #include <csignal>
 
 #include "core/base/system_calls.h"
+#include "core/face/native_worker.h"
 #include "core/proc/close_others.h"
 #include "core/proc/mappings.h"
-#include "core/proc/native_worker.h"
 #include "core/proc/signals.h"
 #include "test/processes.h"
 

@@ -285,7 +285,8 @@ WORLD_TEST("acquireOrWait gets the lock, or waits until it was free and does not
     for (uint32_t i = 0; i < rounds; ++i) {
       if (player.index < 2) {
         lwlock::acquire(player.self, lock, Mode::exclusive);
-      } else if (!lwlock::acquireOrWait(player.self, lock, Mode::exclusive)) {
+      } else if (lwlock::acquireOrWait(player.self, lock, Mode::exclusive) !=
+                 lwlock::Acquired::atOnce) {
         continue;
       }
       ++player.shared<Shared>().plain;

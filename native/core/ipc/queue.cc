@@ -36,11 +36,17 @@ Result<Queue> Queue::open(void* memory, size_t bytes) {
   return Queue(memory, ringBytes.value());
 }
 
-QueueEnd::QueueEnd(ThisProcess& self, Queue queue, PeerWatch watch, std::atomic<uint32_t>& mine,
-                   std::atomic<uint32_t>& other)
+bool Queue::take(std::atomic<uint32_t>& end, const ThisProcess& self) {
+  uint32_t nobody = 0;
+  return end.compare_exchange_strong(nobody, self.slot() + 1, std::memory_order_acq_rel);
+}
+
+QueueEnd::QueueEnd(ThisProcess& self, Queue queue, PeerWatch watch, Taken taken,
+                   std::atomic<uint32_t>& mine, std::atomic<uint32_t>& other)
     : self_(self), queue_(queue), watch_(watch), other_(other) {
   uint32_t nobody = 0;
-  PM_ASSERT(mine.compare_exchange_strong(nobody, self.slot() + 1, std::memory_order_acq_rel),
+  PM_ASSERT(taken == Taken::before ||
+                mine.compare_exchange_strong(nobody, self.slot() + 1, std::memory_order_acq_rel),
             "each end of a queue is taken once");
   FAULT_POINT("queue-attached");
   if (peerIsHere()) wakePeer();

@@ -99,9 +99,14 @@ class Queue {
   uint32_t sender() const { return shared_->sender.load(std::memory_order_acquire); }
   uint32_t receiver() const { return shared_->receiver.load(std::memory_order_acquire); }
 
+  /** This process is that end from now on. false: it was taken. */
+  bool takeSender(const ThisProcess& self) const { return take(shared_->sender, self); }
+  bool takeReceiver(const ThisProcess& self) const { return take(shared_->receiver, self); }
+
  private:
   Queue(void* memory, uint32_t ringBytes)
       : shared_(static_cast<SharedQueue*>(memory)), ringBytes_(ringBytes) {}
+  static bool take(std::atomic<uint32_t>& end, const ThisProcess& self);
   SharedQueue* shared_;
   uint32_t ringBytes_;
 };
@@ -122,6 +127,9 @@ struct QueueOptions {
 /** What both ends have in common. Local. */
 class QueueEnd {
  public:
+  /** Was the end taken for this process, by takeSender() or takeReceiver(), before it is made? */
+  enum class Taken { now, before };
+
   QueueEnd(const QueueEnd&) = delete;
   QueueEnd& operator=(const QueueEnd&) = delete;
 
@@ -130,8 +138,8 @@ class QueueEnd {
   bool isDetached() const { return queue_.shared().detached.load() != 0; }
 
  protected:
-  QueueEnd(ThisProcess& self, Queue queue, PeerWatch watch, std::atomic<uint32_t>& mine,
-           std::atomic<uint32_t>& other);
+  QueueEnd(ThisProcess& self, Queue queue, PeerWatch watch, Taken taken,
+           std::atomic<uint32_t>& mine, std::atomic<uint32_t>& other);
   ~QueueEnd() = default;
 
   /** Has the other end come? From then on it is known. */
@@ -157,8 +165,9 @@ class QueueEnd {
 
 class QueueSender : public QueueEnd {
  public:
-  /** Attaches. The queue has no sender yet (PM_ASSERT; whoever lets users choose asks before). */
-  QueueSender(ThisProcess& self, Queue queue, PeerWatch watch = {});
+  /** Attaches. The queue has no sender yet (PM_ASSERT; whoever lets users choose takes it first).
+   */
+  QueueSender(ThisProcess& self, Queue queue, PeerWatch watch = {}, Taken taken = Taken::now);
   ~QueueSender() { detach(); }
 
   /** After wouldBlock or interrupted, part of the message may have been sent: call again with the
@@ -173,6 +182,8 @@ class QueueSender : public QueueEnd {
   void detach();
   /** Would a send get on, by a byte or by an answer? What an event loop asks after a wake. */
   bool canContinue();
+  /** Was a part of a message sent, whose rest must follow? */
+  bool isUnderWay() const { return lengthSent_; }
 
  private:
   QueueResult sendBytes(const uint8_t* data, size_t bytes, bool nowait, const WaitOptions& wait,
@@ -191,7 +202,7 @@ class QueueSender : public QueueEnd {
 
 class QueueReceiver : public QueueEnd {
  public:
-  QueueReceiver(ThisProcess& self, Queue queue, PeerWatch watch = {});
+  QueueReceiver(ThisProcess& self, Queue queue, PeerWatch watch = {}, Taken taken = Taken::now);
   ~QueueReceiver();
 
   /** The message stays where it is until the next call: in the ring if it lies there in one piece,

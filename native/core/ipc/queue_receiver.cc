@@ -13,8 +13,8 @@ uint64_t padded(uint64_t bytes) {
 
 }  // namespace
 
-QueueReceiver::QueueReceiver(ThisProcess& self, Queue queue, PeerWatch watch)
-    : QueueEnd(self, queue, watch, queue.shared().receiver, queue.shared().sender) {}
+QueueReceiver::QueueReceiver(ThisProcess& self, Queue queue, PeerWatch watch, Taken taken)
+    : QueueEnd(self, queue, watch, taken, queue.shared().receiver, queue.shared().sender) {}
 
 QueueReceiver::~QueueReceiver() {
   detach();

@@ -9,8 +9,8 @@ uint32_t padded(uint32_t bytes) { return (bytes + kQueueAlignment - 1) & ~(kQueu
 
 }  // namespace
 
-QueueSender::QueueSender(ThisProcess& self, Queue queue, PeerWatch watch)
-    : QueueEnd(self, queue, watch, queue.shared().sender, queue.shared().receiver) {}
+QueueSender::QueueSender(ThisProcess& self, Queue queue, PeerWatch watch, Taken taken)
+    : QueueEnd(self, queue, watch, taken, queue.shared().sender, queue.shared().receiver) {}
 
 QueueResult QueueSender::send(std::span<const uint8_t> message, const QueueOptions& options) {
   return send({&message, 1}, options);

@@ -11,6 +11,9 @@ namespace {
 // PostgreSQL's, for a process that leaves at once and whose memory is suspect.
 constexpr int kQuitExitCode = 2;
 
+// SIGCHLD, because child_process.execSync() waits for it, and would for ever where it is blocked.
+constexpr int kDeliverable[] = {SIGQUIT, SIGCHLD};
+
 void quitNow(int) { _exit(kQuitExitCode); }
 
 void setDisposition(int signal, void (*handler)(int)) {
@@ -34,7 +37,7 @@ sigset_t blockable() {
 
 void blockSignals() {
   sigset_t set = blockable();
-  sigdelset(&set, SIGQUIT);
+  for (int deliverable : kDeliverable) sigdelset(&set, deliverable);
   sigprocmask(SIG_SETMASK, &set, nullptr);
 }
 
@@ -51,10 +54,10 @@ void unblockSignals() {
 
 void installQuitHandler() {
   setDisposition(SIGQUIT, quitNow);
-  sigset_t quit;
-  sigemptyset(&quit);
-  sigaddset(&quit, SIGQUIT);
-  sigprocmask(SIG_UNBLOCK, &quit, nullptr);
+  sigset_t set;
+  sigemptyset(&set);
+  for (int deliverable : kDeliverable) sigaddset(&set, deliverable);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 void ignoreBrokenPipes() { setDisposition(SIGPIPE, SIG_IGN); }

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/base/assert.h"
+#include "core/shm/around.h"
 #include "core/shm/shared_read.h"
 
 namespace bgworker {
@@ -91,6 +92,14 @@ StructSpace Directory::space() const {
   const uint64_t bytes = section_.size() - kStructsOffset;
   const uint64_t taken = header().structBytes.load(std::memory_order_relaxed);
   return {kStructsOffset, bytes, std::min(taken / kStructAlignment * kStructAlignment, bytes)};
+}
+
+StructView Directory::findAround(const void* address, size_t bytes) const {
+  for (const SharedDirectoryEntry& entry : std::span(entries(), entryCount())) {
+    const StructView view = checkedView(entry);
+    if (isAround({static_cast<std::byte*>(view.address), view.bytes}, address, bytes)) return view;
+  }
+  return {};
 }
 
 Result<SharedDirectoryEntry*> Directory::findOrAdd(std::string_view name, size_t bytes) {

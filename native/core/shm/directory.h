@@ -138,6 +138,8 @@ class Directory {
   /** By offset; no two overlap. */
   std::vector<StructRecord> list() const;
   StructSpace space() const;
+  /** The structure in which all these bytes lie, initialised or not; or one that is null. */
+  StructView findAround(const void* address, size_t bytes) const;
 
  private:
   explicit Directory(std::span<std::byte> section) : section_(section) {}

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/shm/around.h"
 #include "core/shm/refusal.h"
 #include "core/shm/shared_pages.h"
 
@@ -63,6 +64,14 @@ Result<SegmentView> DynamicSegments::attach(uint32_t handle) {
 SegmentView DynamicSegments::find(uint32_t handle) const {
   for (const Mapping& mapping : mappings_) {
     if (mapping.view.handle == handle) return mapping.view;
+  }
+  return {};
+}
+
+SegmentView DynamicSegments::findAround(const void* address, size_t bytes) const {
+  for (const Mapping& mapping : mappings_) {
+    const SegmentView& view = mapping.view;
+    if (isAround({static_cast<std::byte*>(view.address), view.bytes}, address, bytes)) return view;
   }
   return {};
 }

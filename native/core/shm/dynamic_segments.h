@@ -53,6 +53,8 @@ class DynamicSegments {
   Result<SegmentView> attach(uint32_t handle);
   /** This process's mapping, or one whose address is null. */
   SegmentView find(uint32_t handle) const;
+  /** This process's mapping in which all these bytes lie, or one whose address is null. */
+  SegmentView findAround(const void* address, size_t bytes) const;
 
   /** Nothing happens if it is not attached. */
   void detach(uint32_t handle);

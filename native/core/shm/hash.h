@@ -126,6 +126,8 @@ class Hash {
   uint64_t count() const;
   uint64_t bucketCount() const;
   HeapPointer pointer() const { return pointer_; }
+  /** Somewhere in its heap, in this process. */
+  const void* address() const { return control_; }
   /** Frees everything. Nobody else may be using it; this object is of no use afterwards. */
   Status destroy();
 

@@ -133,6 +133,16 @@ bool Arrival::isReleased() {
   return released_;
 }
 
+void Arrival::takeBack() {
+  if (barrier_ == nullptr || released_) return;
+  wait_.cancel();
+  released_ = true;
+  SpinGuard guard(barrier_->lock);
+  if (get(barrier_->phase) == nextPhase_) return;
+  // The phase cannot end now: this process is attached, and has yet to arrive.
+  set(barrier_->arrived, get(barrier_->arrived) - 1);
+}
+
 Arrived arriveAndWait(ThisProcess& self, SharedBarrier& barrier, const WaitOptions& options) {
   PM_ASSERT(options.deadlineNs == kForever, "a wait at a barrier has no deadline");
   Arrival arrival(self);

@@ -55,8 +55,7 @@ bool arriveAndDetachExceptLast(ThisProcess& self, SharedBarrier& barrier, Arrive
 uint32_t phase(const SharedBarrier& barrier);
 uint32_t participants(const SharedBarrier& barrier);
 
-/** Arriving without blocking. Once begun, it cannot be taken back: to destroy it is to wait no
- *  longer, and to have arrived. Local. */
+/** Arriving without blocking. To destroy it is to wait no longer, and to have arrived. Local. */
 class Arrival {
  public:
   explicit Arrival(ThisProcess& self) : self_(self), wait_(self) {}
@@ -68,6 +67,9 @@ class Arrival {
   bool isReleased();
   /** One in each phase, for which it is true. Known once released. */
   bool elected() const { return elected_; }
+  /** For who leaves the barrier before the end of the phase: it has not arrived in it. Nothing if
+   *  the phase is over. */
+  void takeBack();
 
  private:
   ThisProcess& self_;

@@ -77,6 +77,8 @@ class ConditionSleeper {
    *  returns, the process waits on until cancel(). */
   WaitEnd sleep(SharedConditionVariable& cv, const WaitOptions& options);
   bool cancel() { return wait_.cancel(); }
+  /** Null if it does not wait. */
+  SharedConditionVariable* target() const { return wait_.target(); }
 
  private:
   ThisProcess& self_;

@@ -4,9 +4,7 @@ namespace bgworker {
 
 HeldLocks::Got HeldLocks::acquire(SharedLwlock& lock, lwlock::Mode mode) {
   if (!hasRoom()) return Got::tooMany;
-  bool atOnce = lwlock::acquire(self_, lock, mode);
-  add(lock, mode);
-  return atOnce ? Got::atOnce : Got::afterWait;
+  return keep(lock, mode, lwlock::acquire(self_, lock, mode, lwlock::kUnlessOrphaned));
 }
 
 HeldLocks::Got HeldLocks::acquireConditionally(SharedLwlock& lock, lwlock::Mode mode) {
@@ -18,9 +16,24 @@ HeldLocks::Got HeldLocks::acquireConditionally(SharedLwlock& lock, lwlock::Mode 
 
 HeldLocks::Got HeldLocks::acquireOrWait(SharedLwlock& lock, lwlock::Mode mode) {
   if (!hasRoom()) return Got::tooMany;
-  if (!lwlock::acquireOrWait(self_, lock, mode)) return Got::notAcquired;
-  add(lock, mode);
-  return Got::atOnce;
+  return keep(lock, mode, lwlock::acquireOrWait(self_, lock, mode, lwlock::kUnlessOrphaned));
+}
+
+HeldLocks::Got HeldLocks::keep(SharedLwlock& lock, lwlock::Mode mode, lwlock::Acquired acquired) {
+  switch (acquired) {
+    case lwlock::Acquired::atOnce:
+      add(lock, mode);
+      return Got::atOnce;
+    case lwlock::Acquired::afterWait:
+      add(lock, mode);
+      return Got::afterWait;
+    case lwlock::Acquired::justFree:
+      return Got::notAcquired;
+    case lwlock::Acquired::postmasterDied:
+      return Got::postmasterDied;
+  }
+  PM_ASSERT(false, "a lock is acquired in one of four ways");
+  return Got::notAcquired;
 }
 
 void HeldLocks::add(SharedLwlock& lock, lwlock::Mode mode) {
@@ -43,13 +56,6 @@ bool HeldLocks::releaseClearVar(SharedLwlock& lock, std::atomic<uint64_t>& varia
   forget(at);
   lwlock::releaseClearVar(self_, lock, variable, value);
   return true;
-}
-
-void HeldLocks::releaseAll() {
-  while (count_ > 0) {
-    Held held = forget(count_ - 1);
-    lwlock::release(self_, *held.lock, held.mode);
-  }
 }
 
 uint32_t HeldLocks::find(const SharedLwlock& lock) const {

@@ -3,8 +3,6 @@
 namespace bgworker::lwlock {
 namespace {
 
-constexpr WaitOptions kUninterruptible{.interruptible = false, .postmasterDeath = false};
-
 bool conflicts(uint32_t state, Mode mode) {
   return (state & (mode == Mode::shared ? kExclusive : kHolders)) != 0;
 }
@@ -165,10 +163,12 @@ void enqueue(ThisProcess& self, Wait& wait) {
 /** Waits until the lock is free, or was. The lock was seen held before; `stillHeld` looks again
  *  once a release cannot be missed any more. */
 template <typename StillHeld>
-void sleepUntilFree(ThisProcess& self, SharedLwlock& lock, StillHeld stillHeld) {
+WaitEnd sleepUntilFree(ThisProcess& self, SharedLwlock& lock, const WaitOptions& how,
+                       StillHeld stillHeld) {
   Wait wait{&lock, Mode::untilFree, self.takeNode(true), 0};
   PM_ASSERT(wait.node != ThisProcess::kNoNode, "a blocking wait finds a wait node");
   WaitNode& node = self.table().node(wait.node);
+  WaitEnd end = WaitEnd::satisfied;
   bool held;
   {
     SpinGuard guard(lock.listLock);
@@ -177,9 +177,14 @@ void sleepUntilFree(ThisProcess& self, SharedLwlock& lock, StillHeld stillHeld) 
     if (!held) removeWaiter(self, lock, wait.node);
   }
   if (held) {
-    (void)self.waitUntil([&node] { return stateOf(node) == NodeState::granted; }, kUninterruptible);
+    end = self.waitUntil([&node] { return stateOf(node) == NodeState::granted; }, how);
+    if (end != WaitEnd::satisfied) {
+      SpinGuard guard(lock.listLock);
+      if (stateOf(node) != NodeState::granted) removeWaiter(self, lock, wait.node);
+    }
   }
   self.returnNode(wait.node);
+  return end;
 }
 
 }  // namespace
@@ -266,29 +271,37 @@ bool cancel(ThisProcess& self, Wait& wait) {
   return granted;
 }
 
-bool acquire(ThisProcess& self, SharedLwlock& lock, Mode mode) {
+Acquired acquire(ThisProcess& self, SharedLwlock& lock, Mode mode, const WaitOptions& how) {
   Wait wait;
   switch (begin(self, lock, mode, wait, true)) {
     case Begun::acquired:
-      return true;
+      return Acquired::atOnce;
     case Begun::noNode:
       PM_ASSERT(false, "a blocking wait finds a wait node");
-      return false;
+      return Acquired::postmasterDied;
     case Begun::waiting:
       break;
   }
-  (void)self.waitUntil([&] { return isGranted(self, wait); }, kUninterruptible);
-  return false;
+  WaitEnd end = self.waitUntil([&] { return isGranted(self, wait); }, how);
+  if (end == WaitEnd::satisfied) return Acquired::afterWait;
+  // Released again if it was granted at the last moment.
+  (void)cancel(self, wait);
+  return Acquired::postmasterDied;
 }
 
-bool acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode) {
-  if (tryAcquire(lock, mode)) return true;
+bool acquire(ThisProcess& self, SharedLwlock& lock, Mode mode) {
+  return acquire(self, lock, mode, kUninterruptible) == Acquired::atOnce;
+}
+
+Acquired acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode, const WaitOptions& how) {
+  if (tryAcquire(lock, mode)) return Acquired::atOnce;
   bool acquired = false;
-  sleepUntilFree(self, lock, [&] {
+  WaitEnd end = sleepUntilFree(self, lock, how, [&] {
     acquired = take(lock, mode, holding(mode), 0);
     return !acquired;
   });
-  return acquired;
+  if (end != WaitEnd::satisfied) return Acquired::postmasterDied;
+  return acquired ? Acquired::atOnce : Acquired::justFree;
 }
 
 void release(ThisProcess& self, SharedLwlock& lock, Mode mode) {
@@ -314,7 +327,7 @@ bool waitForVar(ThisProcess& self, SharedLwlock& lock, const std::atomic<uint64_
     if (changed) *now = value;
     return !changed;
   };
-  while (mustWait()) sleepUntilFree(self, lock, mustWait);
+  while (mustWait()) (void)sleepUntilFree(self, lock, kUninterruptible, mustWait);
   return !changed;
 }
 

@@ -1,7 +1,8 @@
 // lwlock.h: a lock that is shared or exclusive, in shared memory.
 //
 // Not reentrant, no upgrade, no deadlock detection, no timeout, and a wait is not interruptible,
-// as in PostgreSQL. Who may be killed politely while it holds one keeps a list (held_locks.h).
+// as in PostgreSQL; the postmaster's death may end it. Who may be killed politely while it holds
+// one keeps a list (held_locks.h).
 //
 //  The words, and who may change them
 //  ----------------------------------
@@ -92,6 +93,17 @@ struct Wait {
 
 enum class Begun { acquired, waiting, noNode };
 
+enum class Acquired {
+  atOnce,
+  afterWait,
+  justFree,       /* not acquired: it was waited for until it was free */
+  postmasterDied, /* not acquired */
+};
+
+/** How to wait: until it is over, or until it is over or the postmaster dies. */
+inline constexpr WaitOptions kUninterruptible{.interruptible = false, .postmasterDeath = false};
+inline constexpr WaitOptions kUnlessOrphaned{.interruptible = false, .postmasterDeath = true};
+
 /** Without side effects if it fails. */
 bool tryAcquire(SharedLwlock& lock, Mode mode);
 
@@ -105,8 +117,11 @@ bool cancel(ThisProcess& self, Wait& wait);
 
 /** Blocks. true: without having waited. The lock is held either way. */
 bool acquire(ThisProcess& self, SharedLwlock& lock, Mode mode);
-/** true: acquired. false: waited until it was free, not acquired. */
-bool acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode);
+/** One of the two ways to wait. Never justFree. */
+Acquired acquire(ThisProcess& self, SharedLwlock& lock, Mode mode, const WaitOptions& how);
+/** atOnce or justFree. */
+Acquired acquireOrWait(ThisProcess& self, SharedLwlock& lock, Mode mode,
+                       const WaitOptions& how = kUninterruptible);
 /** By a holder, which is asserted as far as the word tells. */
 void release(ThisProcess& self, SharedLwlock& lock, Mode mode);
 

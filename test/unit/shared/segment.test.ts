@@ -120,12 +120,17 @@ describe('what was made of it', () => {
     }
   });
 
-  test('is not made anew by who made the segment and comes late', () => {
+  test('is a dynamic barrier from the beginning, whoever asks first', async () => {
     const { mine, theirs } = segmentOfTwo();
-    expect(theirs.barrier().attach()).toBe(0);
-    expect(mine.barrier().attach()).toBe(0);
-    expect(mine.barrier().participants).toBe(2);
-    expect([theirs.barrier().detach(), mine.barrier().detach()]).toEqual([false, true]);
+    const early = theirs.barrier();
+    early.attach();
+    // Its maker comes late, and finds it in use.
+    const late = mine.barrier();
+    expect(late.participants).toBe(1);
+    late.attach();
+    const waiting = early.arriveAndWait();
+    expect(late.arriveAndWaitSync()).toBe(true);
+    expect(await waiting).toBe(false);
   });
 
   test('has one shape, but for structs, which may be unions', () => {
