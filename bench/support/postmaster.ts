@@ -10,6 +10,8 @@ export interface BenchPostmasterOptions {
   /** A file of subject/, without its ending. */
   readonly preload: string;
   readonly workers: number;
+  /** Default: 'warn'. */
+  readonly logLevel?: 'warn' | 'error';
 }
 
 /** The caller starts it, so that what it listens to first is its own business. */
@@ -18,7 +20,7 @@ export function benchPostmaster(scratch: Scratch, options: BenchPostmasterOption
     dataDirectory: scratch.in(options.preload),
     preload: [new URL(`${options.preload}.js`, SUBJECTS)],
     maxWorkerProcesses: options.workers,
-    log: { level: 'warn' },
+    log: { level: options.logLevel ?? 'warn' },
   });
 }
 
