@@ -65,11 +65,12 @@ async function main(): Promise<void> {
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
   await rehearse(config);
+  const memory = inheritedMemory(area);
   collectGarbage();
 
   const child = native.launcherLoop(CONTROL_DESCRIPTOR, area, FIRST_DOORBELL);
   try {
-    becomeChild(child, { config, registry, area }, runWorker);
+    becomeChild(child, { config, registry, memory }, runWorker);
   } catch (error) {
     // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -99,7 +100,8 @@ class Loading {
 type Inherited = {
   readonly config: LauncherConfig;
   readonly registry: Awaited<ReturnType<typeof preload>>['registry'];
-  readonly area: MainArea | null;
+  /** Mapped only in a child that asked for it. */
+  readonly memory: InheritedMemory;
 };
 
 /**
@@ -108,7 +110,7 @@ type Inherited = {
  */
 function becomeChild(
   child: ForkedChild,
-  { config, registry, area }: Inherited,
+  { config, registry, memory }: Inherited,
   run: (environment: WorkerEnvironment) => void,
 ): () => void {
   // 1. The pid: node remembers the launcher's.
@@ -118,27 +120,23 @@ function becomeChild(
   // 3. What it was forked for.
   const payload = decodePayload(child.payload);
   if (payload.kind === 'self-test') runSelfTest();
-  else if (payload.kind === 'initialize') runHooks(child, { config, registry, area });
+  else if (payload.kind === 'initialize') runHooks(child, { config, registry, memory });
   else
     run({
       start: payload.start,
       registry,
-      memory: memoryFor(payload.start, area),
+      memory: isAttached(payload.start.registration) ? memory : null,
       log: config.log,
     });
   return converge;
 }
 
-function runHooks(child: ForkedChild, { config, registry, area }: Inherited): void {
+function runHooks(child: ForkedChild, { config, registry, memory }: Inherited): void {
   const [answerDescriptor] = child.descriptors;
-  if (area === null || answerDescriptor === undefined) return native.exitNow(1);
+  if (answerDescriptor === undefined) return native.exitNow(1);
   const { shared, startupHooks: hooks } = registry;
   const log = createLogger(config.log, 'shared memory');
-  initializeMemory({ memory: inheritedMemory(area), shared, hooks, log, answerDescriptor });
-}
-
-function memoryFor({ registration }: WorkerStart, area: MainArea | null): InheritedMemory | null {
-  return area === null || !isAttached(registration) ? null : inheritedMemory(area);
+  initializeMemory({ memory, shared, hooks, log, answerDescriptor });
 }
 
 /** The doorbells have the numbers that they have in the launcher. */
@@ -148,27 +146,42 @@ function inheritedMemory(area: MainArea): InheritedMemory {
 }
 
 /**
- * The way of a child to the first line of main and a little further, once, for nobody. V8 compiles
- * a function when it is first called: what was called here need not be compiled again in every
- * child, which makes a start shorter by half a millisecond. Nothing is left of it.
+ * The way of a child to the first line of main and a little further, once without shared memory and
+ * once with, for nobody. V8 compiles a function when it is first called: what was called here need
+ * not be compiled again in every child, which makes a start shorter by half a millisecond, and by as
+ * much again for who is attached. Nothing is left of it.
  */
 async function rehearse(config: LauncherConfig): Promise<void> {
   const registry = new PreloadRegistry();
   registry.add({ name: REHEARSAL.registration.name, main: practise });
-  const payload = Buffer.from(encodePayload({ kind: 'worker', start: REHEARSAL }));
-  const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
-  const undo = becomeChild(child, { config, registry, area: null }, rehearseWorker);
-  undo();
+  registry.shared.struct('rehearsal', { count: 'u64', note: { bytes: 8 } });
+  registry.shared.lwlock('rehearsal');
+  const area = native.MainArea.create(1, registry.shared.totalBytes, 0);
+  // They are the attachment's, and are closed with it.
+  const memory = { area, doorbells: native.makeDoorbells(1) };
+  for (const flags of [[], ['SHMEM_ACCESS']] as const) {
+    const start = { ...REHEARSAL, registration: { ...REHEARSAL.registration, flags } };
+    const payload = Buffer.from(encodePayload({ kind: 'worker', start }));
+    const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
+    const undo = becomeChild(child, { config, registry, memory }, rehearseWorker);
+    undo();
+  }
   process.title = TITLE;
-  // The turn in which libuv lets go of the handles that were closed.
+  // The turn in which libuv lets go of the handles that were closed, and the last look at the latch
+  // is over.
   await setImmediate();
+  area.close();
 }
 
 /** What nearly every main does. */
 async function practise(worker: BackgroundWorker): Promise<void> {
   const ignore = () => {};
   process.on('SIGTERM', ignore).off('SIGTERM', ignore);
-  await worker.latch.wait({ timeoutMs: 0 });
+  worker.latch.reset();
+  const enough = new AbortController();
+  const waiting = worker.latch.wait({ signal: enough.signal });
+  enough.abort();
+  await waiting.catch(ignore);
 }
 
 const REHEARSAL: WorkerStart = {

@@ -90,6 +90,7 @@ function prepare({ start, memory, registry, log: options }: WorkerEnvironment): 
 
   const undo = (): void => {
     watcher.close();
+    if (memory !== null && attached !== null) leave(memory, attached, log);
     stay();
   };
   return { worker, undo };
