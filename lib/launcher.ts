@@ -2,41 +2,29 @@
 //
 // Started by fork/launcher-process.ts, by nobody else, with three descriptors open (see
 // travel/notes.ts). It loads the preload modules, says what they registered, and goes into a native
-// loop. Only children come out of that loop; below it, this file is their first code.
+// loop. Only children come out of that loop; become-child.ts is their first code.
 
-import { closeSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
-import { serialize } from 'node:v8';
-import { rehearseControl } from './dynamic/rehearse.ts';
+import { becomeChild } from './become-child.ts';
 import { BgworkerError } from './errors.ts';
 import { createLogger } from './log.ts';
 import * as messages from './messages.ts';
-import { isAttached } from './model/registration.ts';
-import { type ForkedChild, type MainArea, native } from './native.ts';
-import { divergeFromSiblings, installEntropyGuards } from './preload/entropy.ts';
+import { type MainArea, native } from './native.ts';
+import { installEntropyGuards } from './preload/entropy.ts';
 import { collector } from './preload/garbage.ts';
-import { PreloadRegistry, preload } from './preload/preload.ts';
+import { preload } from './preload/preload.ts';
 import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
+import { rehearse } from './rehearsal.ts';
 import type { InheritedMemory } from './run/attach.ts';
-import { initializeMemory } from './run/initialize-memory.ts';
-import { practise } from './run/practise.ts';
-import { type BackendEnvironment, rehearseBackend, runBackend } from './run/run-backend.ts';
-import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
-import { runSelfTest } from './run/self-test.ts';
+import { runBackend } from './run/run-backend.ts';
+import { runWorker } from './run/run-worker.ts';
 import {
   type Announcement,
-  type BackendStart,
   CONTROL_DESCRIPTOR,
   decodeNote,
-  decodePayload,
   encodeNote,
-  encodePayload,
   FIRST_DOORBELL,
   type LauncherConfig,
-  type ProcessStart,
-  type WorkerStart,
 } from './travel/notes.ts';
 
 const SIGKILL = 9;
@@ -72,13 +60,14 @@ async function main(): Promise<void> {
   });
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
-  await rehearse(config);
-  if (registry.announceBackend() !== null) await rehearseServing(config);
+  await rehearse(config, registry.announceBackend() !== null);
+  process.title = TITLE;
+  const memory = inheritedMemory(area);
   collectGarbage();
 
   const child = native.launcherLoop(CONTROL_DESCRIPTOR, area, FIRST_DOORBELL);
   try {
-    becomeChild(child, { config, registry, area }, { runWorker, runBackend });
+    becomeChild(child, { config, registry, memory }, { runWorker, runBackend });
   } catch (error) {
     // Not for the postmaster's ears as below: in a child, the control socket is somebody else's.
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -105,180 +94,11 @@ class Loading {
   }
 }
 
-type Inherited = {
-  readonly config: LauncherConfig;
-  readonly registry: Awaited<ReturnType<typeof preload>>['registry'];
-  readonly area: MainArea | null;
-};
-
-/** What a child does in earnest, or the same for practice. */
-interface Runners {
-  runWorker(environment: WorkerEnvironment): void;
-  runBackend(environment: BackendEnvironment): void;
-}
-
-const PRACTICE: Runners = { runWorker: rehearseWorker, runBackend: rehearseBackend };
-
-/**
- * The JavaScript half of a fork; the native half is over (native/addon/, the numbered list). Gives
- * what undoes it, for the rehearsal.
- */
-function becomeChild(
-  child: ForkedChild,
-  { config, registry, area }: Inherited,
-  { runWorker, runBackend }: Runners,
-): () => void {
-  // 1. The pid: node remembers the launcher's.
-  Object.defineProperty(process, 'pid', { value: child.pid, enumerable: true, configurable: true });
-  // 2. Random numbers: the launcher's state would make all siblings draw the same.
-  const converge = divergeFromSiblings();
-  // 3. What it was forked for.
-  const payload = decodePayload(child.payload);
-  const common = { registry, control: config.control, log: config.log };
-  switch (payload.kind) {
-    case 'self-test':
-      runSelfTest();
-      break;
-    case 'initialize':
-      runHooks(child, { config, registry, area });
-      break;
-    case 'worker': {
-      const { start } = payload;
-      const argumentDescriptor = child.descriptors[0] ?? null;
-      runWorker({ ...common, start, memory: memoryFor(start, area), argumentDescriptor });
-      break;
-    }
-    case 'backend': {
-      const { start } = payload;
-      const [descriptor] = child.descriptors;
-      if (descriptor === undefined) return native.exitNow(1);
-      runBackend({ ...common, start, memory: memoryFor(start, area), descriptor });
-      break;
-    }
-  }
-  return converge;
-}
-
-function runHooks(child: ForkedChild, { config, registry, area }: Inherited): void {
-  const [answerDescriptor] = child.descriptors;
-  if (area === null || answerDescriptor === undefined) return native.exitNow(1);
-  const { shared, startupHooks: hooks } = registry;
-  const log = createLogger(config.log, 'shared memory');
-  initializeMemory({ memory: inheritedMemory(area), shared, hooks, log, answerDescriptor });
-}
-
-function memoryFor({ registration }: ProcessStart, area: MainArea | null): InheritedMemory | null {
-  return area === null || !isAttached(registration) ? null : inheritedMemory(area);
-}
-
 /** The doorbells have the numbers that they have in the launcher. */
 function inheritedMemory(area: MainArea): InheritedMemory {
   const doorbells = Array.from({ length: area.slotCount }, (_, slot) => FIRST_DOORBELL + slot);
   return { area, doorbells };
 }
-
-/**
- * The way of a child to the first line of main and a little further, once, for nobody. V8 compiles
- * a function when it is first called: what was called here need not be compiled again in every
- * child, which makes a start shorter by half a millisecond. Nothing is left of it.
- */
-async function rehearse(config: LauncherConfig): Promise<void> {
-  const registry = new PreloadRegistry();
-  registry.add({ name: REHEARSAL.registration.name, main: practise });
-  for (const start of [REHEARSAL, DYNAMIC_REHEARSAL]) {
-    const payload = Buffer.from(encodePayload({ kind: 'worker', start }));
-    const child = { childId: 0, pid: process.pid, payload, descriptors: [] };
-    let played: Promise<void> | undefined;
-    const undo = becomeChild(
-      child,
-      { config, registry, area: null },
-      {
-        ...PRACTICE,
-        runWorker: (environment) => {
-          played = rehearseWorker(environment);
-        },
-      },
-    );
-    await played;
-    undo();
-  }
-  await rehearseControl(config.control);
-  process.title = TITLE;
-  // The turn in which libuv lets go of the handles that were closed.
-  await setImmediate();
-}
-
-/** The way of a backend, with a connection to nobody. */
-async function rehearseServing(config: LauncherConfig): Promise<void> {
-  const [connection, client] = native.streamPair();
-  const registry = new PreloadRegistry();
-  registry.setBackend(practiseServing, undefined);
-  const payload = Buffer.from(encodePayload({ kind: 'backend', start: REHEARSED_BACKEND }));
-  const child = { childId: 0, pid: process.pid, payload, descriptors: [connection] };
-  const undo = becomeChild(child, { config, registry, area: null }, PRACTICE);
-  undo();
-  process.title = TITLE;
-  closeSync(client);
-  await setImmediate();
-  await setImmediate();
-}
-
-async function practiseServing(connection: Socket): Promise<void> {
-  connection.on('data', () => {}).on('error', () => {});
-  connection.write('x');
-  connection.destroy();
-}
-
-const REHEARSED_BACKEND: BackendStart = {
-  slot: 0,
-  registration: {
-    name: 'rehearsal',
-    type: 'rehearsal',
-    flags: [],
-    launch: null,
-    database: null,
-    user: null,
-    allowInHotStandby: true,
-    allowHalfOpen: false,
-    noDelay: true,
-    keepAlive: null,
-  },
-  peer: { kind: 'inet', address: '127.0.0.1', port: 1 },
-  conninfo: null,
-};
-
-const REHEARSAL: WorkerStart = {
-  slot: 0,
-  registration: {
-    name: 'rehearsal',
-    type: 'rehearsal',
-    flags: [],
-    startTime: 'PostmasterStart',
-    restartTime: 'never',
-    restartOnExit0: false,
-    launch: null,
-    database: null,
-    user: null,
-    body: { kind: 'closure' },
-  },
-  staticIndex: 0,
-  conninfo: null,
-  argument: null,
-};
-
-const DYNAMIC_REHEARSAL: WorkerStart = {
-  ...REHEARSAL,
-  registration: {
-    ...REHEARSAL.registration,
-    body: {
-      kind: 'module',
-      module: new URL('./run/practise.js', import.meta.url).href,
-      function: practise.name,
-    },
-  },
-  staticIndex: null,
-  argument: { kind: 'inline', base64: serialize({ for: 'practice' }).toString('base64') },
-};
 
 /**
  * A full collection before the first fork: what is garbage here would be copied by every child.

@@ -84,6 +84,7 @@ export function enter<W extends BackgroundWorker>(entry: Entry<W>): Entered<W> {
 
   const undo = (): void => {
     watcher.close();
+    if (memory !== null && attached !== null) leave(memory, attached, log);
     stay();
   };
   return { worker, fail, undo };

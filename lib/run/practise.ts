@@ -6,5 +6,9 @@ import type { BackgroundWorker } from './background-worker.ts';
 export async function practise(worker: BackgroundWorker): Promise<void> {
   const ignore = () => {};
   process.on('SIGTERM', ignore).off('SIGTERM', ignore);
-  await worker.latch.wait({ timeoutMs: 0 });
+  worker.latch.reset();
+  const enough = new AbortController();
+  const waiting = worker.latch.wait({ signal: enough.signal });
+  enough.abort();
+  await waiting.catch(ignore);
 }

@@ -147,6 +147,7 @@ export class Waits {
     for (const wait of [...this.#waits]) {
       wait.fail(new BgworkerError('ERR_WRONG_STATE', hasLeft));
     }
+    if (this.#holdsOpen !== null) clearInterval(this.#holdsOpen);
   }
 
   /** Until nobody gets on: the end of one wait may be what another one needs. */

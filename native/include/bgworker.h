@@ -16,11 +16,11 @@
  *
  * The library cannot link to bgworker, which is an addon: all it gets comes through the table.
  *
- * Signals are let in by the calls of this table that wait or that look for them (wait(),
- * shutdown_requested(), reload_requested(), and every wait that says so), and stay blocked outside
- * of these: so none can be lost between a look and a wait, and no system call of yours is
- * interrupted. SIGTERM and SIGHUP only set flags; a worker that never calls any of them is never
- * told to stop.
+ * Signals are let in by wait(), by every other wait that says so, and by shutdown_requested() and
+ * reload_requested(), which look for them at most once in a millisecond. Everywhere else they stay
+ * blocked: so no system call of yours is interrupted, and none is lost between a look and a wait,
+ * for whoever let it in, the next wait() says so. SIGTERM and SIGHUP only set flags; a worker that
+ * calls none of these is never told to stop.
  *
  *  Shared memory
  *  -------------
@@ -39,8 +39,9 @@
  *    api->hash      hash tables, by name                             bgworker/hash.h
  *
  *  Results. 0 and more is what the verb says. Negative is one of enum bgworker_error, which is
- *  closed: the call was refused, and has done nothing, unless the verb says otherwise. No mistake
- * of the caller's ends the process. These can come from every verb, and are not listed at each:
+ *  closed: the call was refused, and has done nothing, unless the verb says otherwise. A mistake in
+ *  a call never ends the process; to scribble over what others use does, and is a crash. These can
+ *  come from every verb, and are not listed at each:
  *      BGWORKER_ERR_NOT_ATTACHED       the worker was registered without SHMEM_ACCESS
  *      BGWORKER_ERR_WRONG_THREAD       not on the thread that the worker's function was called on
  *      BGWORKER_ERR_INVALID_ARGUMENT   a null pointer, or a number that is out of range
@@ -58,13 +59,13 @@
  *  TypeScript does. Bytes are plain memory.
  *
  *  Waits. A time limit is in milliseconds: 0 looks and does not sleep, negative is no limit. All
- *  waits sleep in the kernel. Which of them a shutdown request or the postmaster's death ends
- * stands at each.
+ *  waits sleep in the kernel. At each stands whether a shutdown request or the postmaster's death
+ *  ends it.
  *
  *  The end. When the function returns, or exit() is called (with glibc), the worker's locks are
- *  released; its segments are detached, the latest first, each with its callbacks, the latest
- * first; its queues are detached, its latches disowned. _exit() and death by a signal do none of
- * it: they are a crash, after which all shared memory is made anew.
+ *  released; its segments are detached, the latest first, each with its callbacks, the latest of
+ *  them first; its queues are detached and its latches disowned. _exit() and death by a signal do
+ *  none of it: they are a crash, after which all shared memory is made anew.
  */
 #ifndef BGWORKER_H
 #define BGWORKER_H

@@ -310,7 +310,6 @@ TEST("a place is one only inside a structure or a mapped segment, whole and alig
   bgworker_segment segment{}, gone{};
   CHECK_EQUAL(api.dsm->create(one.actor, 100, &segment), 0);
   CHECK_EQUAL(api.dsm->create(one.actor, 4096, &gone), 0);
-  CHECK_EQUAL(api.dsm->detach(one.actor, gone.handle), 0);
   bgworker_lwlock local{};
   auto at = [&](const void* base, ptrdiff_t offset) {
     auto* place = const_cast<char*>(static_cast<const char*>(base)) + offset;
@@ -327,6 +326,8 @@ TEST("a place is one only inside a structure or a mapped segment, whole and alig
       CALLED(at(segment.address, 80), BGWORKER_ERR_BAD_PLACE),
       CALLED(at(segment.address, -4), BGWORKER_ERR_BAD_PLACE),
       CALLED(at(segment.address, 4096), BGWORKER_ERR_BAD_PLACE),
+      CALLED(at(gone.address, 0), 0),
+      CALLED(api.dsm->detach(one.actor, gone.handle), 0),
       CALLED(at(gone.address, 0), BGWORKER_ERR_BAD_PLACE),
       CALLED(at(&local, 0), BGWORKER_ERR_BAD_PLACE),
       // The area's own parts: its header, the processes, the directory; and past its end.

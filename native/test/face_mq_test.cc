@@ -218,7 +218,7 @@ TEST("a message under way goes on with the same arguments only") {
   CHECK_EQUAL(receiveText(d, receiver), "other");
 }
 
-TEST("the receiver's end is told to the sender; a wait's limit is none of a dead peer's business") {
+TEST("an end that goes with its segment, or with its worker, is told to the other") {
   Stage stage;
   Stage::Own one(stage, 0);
   bgworker_context* c = one.actor;

@@ -224,6 +224,22 @@ TEST("a latch that is always set does not keep SIGTERM out") {
   CHECK_EQUAL(worker.exitCode(), 0);
 }
 
+TEST("who always has work and only asks hears of SIGTERM and SIGHUP, too") {
+  Stage stage;
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    errand.way = signal;
+    RunningWorker worker(stage, [](const bgworker_api*, bgworker_context* context) {
+      say('r');
+      const auto asked = errand.way == SIGTERM ? api.shutdown_requested : api.reload_requested;
+      while (!asked(context)) continue;
+      return 0;
+    });
+    CHECK_EQUAL(worker.hear(), 'r');
+    kill(worker.pid, signal);
+    CHECK_EQUAL(worker.exitCode(), 0);
+  }
+}
+
 TEST("the latch, a signal and the postmaster's death each end wait(), and say so") {
   Stage stage;
   Stage::Own other(stage, 1);

@@ -216,6 +216,34 @@ TEST("a blocking wait gives a swallowed ring back to the loop") {
   self.leave();
 }
 
+TEST("a blocking wait rings for the loop only if it took something from it") {
+  Stage stage(1, 64);
+  DescriptorPair death = processes::pipePair();
+  ThisProcess self(stage.table(), stage.bells(), 0, death.first.get());
+  self.loopWatches(true);
+  pollfd bell{self.doorbell(), POLLIN, 0};
+  auto timesOut = [&](bool postmasterDeath) {
+    CHECK(waitLatch(self, self.latch(),
+                    {.deadlineNs = deadlineInMs(1), .postmasterDeath = postmasterDeath}) ==
+          WaitEnd::timedOut);
+    return poll(&bell, 1, 0);
+  };
+  for (bool byPoll : {false, true}) {
+    CHECK_EQUAL(timesOut(byPoll), 0);
+    // The mark that is taken away is one of the loop's: nobody would ring it any more.
+    self.prepareToSleep();
+    CHECK_EQUAL(timesOut(byPoll), 1);
+    self.consume();
+    CHECK_EQUAL(timesOut(byPoll), 0);
+    // A ring that came before the wait is still there after it.
+    self.prepareToSleep();
+    self.wake(0);
+    CHECK_EQUAL(timesOut(byPoll), 1);
+    self.consume();
+  }
+  self.leave();
+}
+
 TEST("timeout, signal and the postmaster's death end a wait") {
   Stage stage(1, 64);
   DescriptorPair death = processes::pipePair();

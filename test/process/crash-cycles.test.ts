@@ -31,7 +31,7 @@ export function init({ shmem, registerBackgroundWorker: register }) {
   const attached = async (worker) => {
     const inHook = worker.dsm.named('by the hook', 4096);
     worker.dsm.create(10_000);
-    worker.dsm.hash('table', { bytes: 1 << 18, maxKeyBytes: 8, maxValueBytes: 8 }).set('k', 'v');
+    worker.dsm.hash('table', { bytes: 1 << 20, maxKeyBytes: 8, maxValueBytes: 8 }).set('k', 'v');
     const held = await lock.acquire('exclusive');
     const seen = { hooks: hooks.load(), visits: visits.add(1), byte: new Uint8Array(inHook.buffer)[9] };
     held.release();

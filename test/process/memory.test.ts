@@ -168,7 +168,7 @@ test('who is attached has it at one address, who is not faults there, alone', as
   await postmaster.stop();
 });
 
-test('twenty crash cycles leave no more than the first', async () => {
+test('twenty crash cycles leave no more than the first', { timeout: 120_000 }, async () => {
   const postmaster = await startPostmaster({ preload: [moduleFile(MODULE)] });
   const launcher = postmaster.launcherPid;
   const entries = ours(sharedMemory());

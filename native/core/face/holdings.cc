@@ -20,16 +20,19 @@ Holdings::Holdings(const AttachedMemory& attached, bgworker_context* owner)
 void* Holdings::placeOf(const void* address, size_t bytes, size_t alignment) {
   if (address == nullptr || reinterpret_cast<uintptr_t>(address) % alignment != 0) return nullptr;
   auto* place = const_cast<void*>(address);
-  // Structures never go, so the one that was asked for last is still there.
-  if (isAround(lastStruct_, address, bytes)) return place;
-  const StructView found = memory.directory.findAround(address, bytes);
-  if (found.address != nullptr) {
-    lastStruct_ = {static_cast<const std::byte*>(found.address), found.bytes};
-    return place;
+  for (const std::span<const std::byte> known : known_) {
+    if (isAround(known, address, bytes)) return place;
   }
-  const SegmentView segment = memory.segments.findAround(address, bytes);
-  if (segment.address == nullptr) return nullptr;
-  watch(segment.handle);
+  std::span<const std::byte> found;
+  if (SegmentView segment = memory.segments.findAround(address, bytes); segment.handle != 0) {
+    watch(segment.handle);
+    found = {static_cast<const std::byte*>(segment.address), segment.bytes};
+  } else {
+    const StructView structure = memory.directory.findAround(address, bytes);
+    if (structure.address == nullptr) return nullptr;
+    found = {static_cast<const std::byte*>(structure.address), structure.bytes};
+  }
+  known_[nextKnown_++ % known_.size()] = found;
   return place;
 }
 
@@ -43,6 +46,7 @@ void Holdings::watch(uint32_t segment) {
 void Holdings::onSegmentDetach(const SegmentView& segment, void* holdings) {
   auto* self = static_cast<Holdings*>(holdings);
   std::erase(self->watched_, segment.handle);
+  self->known_ = {};
   self->endWithin(segment);
 }
 

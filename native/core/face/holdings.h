@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -129,7 +130,9 @@ class Holdings {
   static void onSegmentDetach(const SegmentView& segment, void* holdings);
 
   std::vector<uint32_t> watched_;
-  std::span<const std::byte> lastStruct_;
+  /** Where places were found last; structures never go, and a watched segment not unheard. */
+  std::array<std::span<const std::byte>, 4> known_;
+  size_t nextKnown_ = 0;
 };
 
 /** Does it lie in there? */

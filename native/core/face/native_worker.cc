@@ -34,12 +34,12 @@ void logLine(bgworker_context*, const char* line) {
 
 // Both look first: a worker that never waits, for it always has work, would not hear of it.
 int isShutdownRequested(bgworker_context* context) {
-  if (context->isOnItsThread()) letSignalsIn();
+  if (context->isOnItsThread()) letSignalsInSometimes();
   return shutdownRequested() ? 1 : 0;
 }
 
 int isReloadRequested(bgworker_context* context) {
-  if (context->isOnItsThread()) letSignalsIn();
+  if (context->isOnItsThread()) letSignalsInSometimes();
   return takeReloadRequest() ? 1 : 0;
 }
 

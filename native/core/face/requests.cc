@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/proc/signals.h"
+#include "core/sync/this_process.h"
 
 namespace bgworker::face {
 namespace {
@@ -43,6 +44,9 @@ struct Disposition {
   void (*handler)(int);
 };
 
+constexpr int64_t kLooksApartNs = 1000000;
+std::atomic<int64_t> lastLookNs{0};
+
 // PostgreSQL's, for a worker without a database connection.
 const Disposition kDispositions[] = {
     {SIGTERM, requestShutdown}, {SIGHUP, requestReload}, {SIGINT, SIG_IGN},
@@ -56,6 +60,7 @@ void takeRequests() {
   shutdown = 0;
   reload = 0;
   untold = false;
+  lastLookNs = 0;
   for (const Disposition& disposition : kDispositions) {
     struct sigaction action;
     std::memset(&action, 0, sizeof action);
@@ -69,6 +74,13 @@ void letSignalsIn() {
   if (sigpending(&pending) != 0 || sigisemptyset(&pending) != 0) return;
   const timespec now{};
   if (ppoll(nullptr, 0, &now, nothingBlocked()) < 0) untold = true;
+}
+
+void letSignalsInSometimes() {
+  const int64_t now = monotonicNs();
+  if (now - lastLookNs.load(std::memory_order_relaxed) < kLooksApartNs) return;
+  lastLookNs.store(now, std::memory_order_relaxed);
+  letSignalsIn();
 }
 
 void noteSignal() { untold = true; }

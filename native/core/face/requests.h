@@ -13,8 +13,10 @@ namespace bgworker::face {
 /** Blocks signals, installs PostgreSQL's handlers, and forgets earlier requests. */
 void takeRequests();
 
-/** Lets in what has come since signals were last let in. */
+/** Lets in what has come since signals were last let in. A system call. */
 void letSignalsIn();
+/** The same, at most once in a millisecond: for who asks as often as he works. */
+void letSignalsInSometimes();
 /** A wait that goes on was interrupted by a handler. */
 void noteSignal();
 /** Has a handler run that no wait has told the worker of? Then the next one does, so that who looks

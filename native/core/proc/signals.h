@@ -15,8 +15,9 @@
 namespace bgworker {
 
 /**
- * Everything but SIGQUIT, SIGCHLD and what the processor raises. Blocking the latter would be no shelter:
- * the kernel kills a process that faults with the signal blocked, and V8 handles some of them.
+ * Everything but SIGQUIT, SIGCHLD and what the processor raises. Blocking the latter would be no
+ * shelter: the kernel kills a process that faults with the signal blocked, and V8 handles some of
+ * them.
  */
 void blockSignals();
 void blockSignalsAndQuit();

@@ -11,8 +11,9 @@
 // Look again after prepareToSleep(), always: what came before it does not ring. Something that is
 // found then needs no stayAwake(): a ring too many is only a turn of the loop.
 //
-// A blocking wait may swallow a ring that was meant for the loop; so, if the loop watches, it rings
-// its own doorbell when it is done.
+// A blocking wait may swallow a ring that was meant for the loop: it takes the mark away that the
+// loop has set, or takes rings back. Then, if the loop watches, it rings its own doorbell when it
+// is done.
 //
 // One object for each slot and process, used by one thread; wake(), wakeWithLatch() and ring() are
 // for all threads and for signal handlers. (In the tests, a thread is a process.)
@@ -97,8 +98,9 @@ class ThisProcess {
       if (holds()) return WaitEnd::satisfied;
       relax();
     }
-    WaitEnd end = sleepUntil(holds, options);
-    if (loopWatches_) doorbells_.ring(slot_);
+    bool swallows = false;
+    WaitEnd end = sleepUntil(holds, options, swallows);
+    if (loopWatches_ && swallows) doorbells_.ring(slot_);
     return end;
   }
 
@@ -119,11 +121,15 @@ class ThisProcess {
   WaitEnd pollDoorbell(const WaitOptions& options);
   WaitEnd blockOnFutex(const WaitOptions& options);
 
+  /** `swallows`: it may have taken what was the loop's. */
   template <typename Condition>
-  WaitEnd sleepUntil(Condition&& holds, const WaitOptions& options) {
+  WaitEnd sleepUntil(Condition&& holds, const WaitOptions& options, bool& swallows) {
     const bool futex = usesFutex(options);
-    for (;;) {
-      own().asleep.exchange(futex ? kOnFutex : kWatching, std::memory_order_acq_rel);
+    for (bool first = true;; first = false) {
+      const uint32_t before =
+          own().asleep.exchange(futex ? kOnFutex : kWatching, std::memory_order_acq_rel);
+      // Later on it is our own mark; and if somebody took the loop's, he rang.
+      if (first && before != kAwake) swallows = true;
       FAULT_POINT("sleep-prepared");
       if (holds()) {
         stayAwake();
@@ -132,7 +138,10 @@ class ThisProcess {
       FAULT_POINT("sleep-checked");
       WaitEnd end = futex ? blockOnFutex(options) : pollDoorbell(options);
       stayAwake();
-      if (end == WaitEnd::satisfied) continue;
+      if (end == WaitEnd::satisfied) {
+        if (!futex) swallows = true;
+        continue;
+      }
       if (end == WaitEnd::interrupted && !options.interruptible) continue;
       // What came at the last moment counts.
       return holds() ? WaitEnd::satisfied : end;

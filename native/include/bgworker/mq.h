@@ -1,5 +1,4 @@
-/* mq.h: message queues in shared memory (shm_mq): one sender, one receiver, whole messages, in
- * order.
+/* mq.h: message queues (shm_mq): one sender, one receiver, whole messages, in order.
  *
  *     api->mq->create(context, memory, bytes);                       // one of them, or a third
  *     api->mq->attach_sender(context, memory, bytes, &handle);       // one
