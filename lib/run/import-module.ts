@@ -16,10 +16,21 @@ const TYPESCRIPT = /\.[cm]?ts$/;
  * and not from where this library happens to be installed.
  */
 export async function importModule(name: string): Promise<ModuleNamespace> {
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
   const url = name.startsWith('file:') || isBuiltin(name) ? name : findPackage(name);
-  if (!TYPESCRIPT.test(url)) return import(url);
-  return jiti(import.meta.url).import(url);
+  const module = await (TYPESCRIPT.test(url)
+    ? (jiti(import.meta.url).import(url) as Promise<ModuleNamespace>)
+    : (import(url) as Promise<ModuleNamespace>));
+  loaded.set(name, module);
+  return module;
 }
+
+/**
+ * What was loaded here, or in the launcher before the fork: to have node resolve and link the same
+ * module again takes a child as long as anything else on its way to main().
+ */
+const loaded = new Map<string, ModuleNamespace>();
 
 function findPackage(name: string): string {
   return jiti(pathToFileURL(`${process.cwd()}/`).href).esmResolve(name);
