@@ -18,7 +18,9 @@ import { PreloadRegistry, preload } from './preload/preload.ts';
 import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import type { InheritedMemory } from './run/attach.ts';
+import { importModule } from './run/import-module.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
+import { PARALLEL_WORKER } from './run/parallel/exchange.ts';
 import { practise } from './run/practise.ts';
 import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
@@ -51,6 +53,8 @@ async function main(): Promise<void> {
   holdLoopWhileCompiling();
   const log = createLogger(config.log, 'launcher');
   if (config.postgres) await import('./postgres/connect/connect.ts');
+  // Whoever leads a parallel run has many workers of this one.
+  await importModule(PARALLEL_WORKER);
   const watch = await QuietWatch.begin();
   const loading = new Loading();
   const settings = { ...config, log, begin: (module: string) => loading.begin(module) };

@@ -25,6 +25,11 @@ export interface PreloadServer {
    * @throws BgworkerError ERR_WRONG_STATE once init() is over.
    */
   registerBackgroundWorker(options: BackgroundWorkerOptions): void;
+  /**
+   * Loads a module here, so that workers which are registered with it by its name have nothing to
+   * load: a file: URL, an absolute path or a package. To be awaited in init().
+   */
+  preloadModule(module: string | URL): Promise<void>;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
   /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
@@ -170,6 +175,9 @@ export async function preload(
   const needExec: string[] = [];
   const server: PreloadServer = {
     registerBackgroundWorker: (options) => registry.add(options),
+    preloadModule: async (module) => {
+      await importModule(String(module));
+    },
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
     shmem: sharedMemoryOf(registry),
