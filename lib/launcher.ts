@@ -16,6 +16,8 @@ import { QuietWatch } from './preload/quiet.ts';
 import { holdLoopWhileCompiling } from './preload/web-assembly.ts';
 import { rehearse } from './rehearsal.ts';
 import type { InheritedMemory } from './run/attach.ts';
+import { importModule } from './run/import-module.ts';
+import { PARALLEL_WORKER } from './run/parallel/exchange.ts';
 import { runBackend } from './run/run-backend.ts';
 import { runWorker } from './run/run-worker.ts';
 import {
@@ -44,6 +46,8 @@ async function main(): Promise<void> {
   holdLoopWhileCompiling();
   const log = createLogger(config.log, 'launcher');
   if (config.postgres) await import('./postgres/connect/connect.ts');
+  // Whoever leads a parallel run has many workers of this one.
+  await importModule(PARALLEL_WORKER);
   const watch = await QuietWatch.begin();
   const loading = new Loading();
   const settings = { ...config, log, begin: (module: string) => loading.begin(module) };

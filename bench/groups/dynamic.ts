@@ -130,7 +130,7 @@ async function soak({ rounds, signal }: Context): Promise<Figure[]> {
     {
       key: 'dynamic_soak_descriptors',
       value: soaked.descriptorsMore,
-      what: 'descriptors more than then',
+      what: 'descriptors more than at the beginning',
       target: { atMost: 0 },
     },
     {

@@ -5,14 +5,16 @@
 import { openSync, writeSync } from 'node:fs';
 import type { BackgroundWorker, PreloadServer } from 'bgworker';
 import { ANSWERS } from '../support/answers.ts';
-// Loaded here, the module is in every child already: its worker has nothing to load.
-import { ring } from './dynamic-job.ts';
 
 export const SAMPLES = 20;
 
 const JOB = new URL('./dynamic-job.js', import.meta.url);
 
-export function init(server: PreloadServer): void {
+const FUNCTION = 'ring';
+
+export async function init(server: PreloadServer): Promise<void> {
+  // It is in every child already: the job has nothing to load.
+  await server.preloadModule(JOB);
   server.registerBackgroundWorker({
     name: 'caller',
     flags: ['SHMEM_ACCESS'],
@@ -48,7 +50,7 @@ async function measure(worker: BackgroundWorker): Promise<number> {
   const handle = await worker.registerDynamicBackgroundWorker({
     name: 'job',
     module: JOB,
-    function: ring.name,
+    function: FUNCTION,
     flags: ['SHMEM_ACCESS'],
     restartTime: 'never',
     arg: { slot: worker.slot },

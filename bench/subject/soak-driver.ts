@@ -2,7 +2,6 @@
 // until there have been as many as the environment says.
 
 import type { BackgroundWorker, PreloadServer } from 'bgworker';
-import { nothing } from './dynamic-job.ts';
 
 /** The environment variable with the number of workers. */
 export const SOAK = 'BGWORKER_BENCH_SOAK';
@@ -11,7 +10,8 @@ export const LANES = 8;
 
 const JOB = new URL('./dynamic-job.js', import.meta.url);
 
-export function init(server: PreloadServer): void {
+export async function init(server: PreloadServer): Promise<void> {
+  await server.preloadModule(JOB);
   server.registerBackgroundWorker({ name: 'driver', restartTime: 'never', main: drive });
 }
 
@@ -22,7 +22,7 @@ async function drive(worker: BackgroundWorker): Promise<void> {
       const handle = await worker.registerDynamicBackgroundWorker({
         name: 'short',
         module: JOB,
-        function: nothing.name,
+        function: 'nothing',
         restartTime: 'never',
         arg: { left },
       });

@@ -10,7 +10,7 @@ import { Postmaster } from 'bgworker';
 import { LANES, SOAK } from './soak-driver.ts';
 
 export interface Soaked {
-  /** Resident, without garbage, from `settled` workers on to the last; in MB. */
+  /** Resident, without garbage, from the first tenth of the workers on to the last; in MB. */
   readonly growthMb: number;
   readonly descriptorsMore: number;
   readonly slotsLeft: number;
@@ -47,7 +47,7 @@ async function soak(count: number): Promise<Soaked> {
 
 async function watch(postmaster: Postmaster, count: number): Promise<Soaked> {
   const descriptors = () => readdirSync('/proc/self/fd').length;
-  const before = { mb: 0, descriptors: 0 };
+  let settledMb = 0;
   let exits = 0;
   const done = new Promise<void>((resolve, reject) => {
     postmaster.on('exit', ({ name }, { cause }) => {
@@ -57,14 +57,12 @@ async function watch(postmaster: Postmaster, count: number): Promise<Soaked> {
         return;
       }
       exits++;
-      if (exits === Math.floor(count / SETTLED_SHARE)) {
-        before.mb = residentMb();
-        before.descriptors = descriptors();
-      }
+      if (exits === Math.floor(count / SETTLED_SHARE)) settledMb = residentMb();
     });
   });
   const startedAt = performance.now();
   await postmaster.start();
+  const descriptorsBefore = descriptors();
   await done;
   const perSecond = exits / ((performance.now() - startedAt) / 1000);
   // The last ones are forgotten in the turns after their exits.
@@ -72,8 +70,8 @@ async function watch(postmaster: Postmaster, count: number): Promise<Soaked> {
     await new Promise((resolve) => setImmediate(resolve));
   }
   return {
-    growthMb: residentMb() - before.mb,
-    descriptorsMore: descriptors() - before.descriptors,
+    growthMb: residentMb() - settledMb,
+    descriptorsMore: descriptors() - descriptorsBefore,
     slotsLeft: postmaster.workers().length,
     perSecond,
   };

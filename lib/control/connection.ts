@@ -11,6 +11,7 @@ import { sentenceOf } from '../messages.ts';
 import type { Answers, ControlReply, News } from '../travel/control.ts';
 import { encodeHead, FrameReader, type Piece } from '../travel/frames.ts';
 import { type Argument, ArgumentReceiver } from './argument.ts';
+import { sayFarewell } from './farewell.ts';
 import { AHEAD_MAX_BYTES, FRAME_PATIENCE_MS, UNREAD_MAX_BYTES } from './limits.ts';
 import * as messages from './messages.ts';
 import type { Client } from './registrar.ts';
@@ -42,6 +43,8 @@ export class Connection implements Client {
   /** A question is not answered yet; what comes behind it waits. */
   #isAsking = false;
   #isAdvancing = false;
+  /** It is gone, or it was told to go: nothing is read from it or written to it any more. */
+  #isOver = false;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
@@ -54,6 +57,7 @@ export class Connection implements Client {
     // A client that dies is no news: it is gone, and 'close' says so.
     socket.on('error', () => {});
     socket.on('close', () => {
+      this.#isOver = true;
       this.#incoming?.receiver?.abandon();
       this.#incoming = null;
       owner.left(this);
@@ -81,6 +85,7 @@ export class Connection implements Client {
 
   #answered(): void {
     this.#isAsking = false;
+    if (this.#isOver) return;
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#advance();
   }
@@ -89,13 +94,13 @@ export class Connection implements Client {
   #advance(): void {
     if (this.#isAdvancing) return;
     this.#isAdvancing = true;
-    while (!this.#isAsking && !this.#socket.destroyed) {
+    while (!this.#isAsking && !this.#isOver) {
       const piece = this.#reader.next();
       if (piece === null) break;
       this.#take(piece);
     }
     this.#isAdvancing = false;
-    if (this.#socket.destroyed) return;
+    if (this.#isOver) return;
     if (this.#reader.heldBytes > AHEAD_MAX_BYTES) this.#socket.pause();
     const isWaiting = !this.#isAsking && this.#reader.isWithin;
     this.#socket.setTimeout(isWaiting ? FRAME_PATIENCE_MS : 0);
@@ -155,7 +160,7 @@ export class Connection implements Client {
   }
 
   #reply(reply: ControlReply): void {
-    if (this.#socket.destroyed) return;
+    if (this.#isOver) return;
     this.#socket.write(encodeHead(reply));
     if (this.#socket.writableLength > UNREAD_MAX_BYTES) {
       this.#cutOff(messages.doesNotRead(UNREAD_MAX_BYTES));
@@ -163,10 +168,9 @@ export class Connection implements Client {
   }
 
   #cutOff(why: string): void {
-    if (this.#socket.destroyed) return;
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#owner.log(messages.cutOff(why));
-    // As far as there is room for it; who does not read does not read this either.
-    this.#socket.write(encodeHead({ kind: 'farewell', message: why } satisfies ControlReply));
-    this.#socket.destroy();
+    sayFarewell(this.#socket, why);
   }
 }

@@ -6,13 +6,14 @@
 
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { BgworkerError } from '../errors.ts';
 import { sentenceOf } from '../messages.ts';
 import { native } from '../native.ts';
 import type { ControlPlace } from '../travel/control.ts';
 import { ControlPath } from '../travel/control-path.ts';
 import { Connection } from './connection.ts';
+import { sayFarewell } from './farewell.ts';
 import { OUTSIDERS_MAX } from './limits.ts';
 import * as messages from './messages.ts';
 import type { Registrar } from './registrar.ts';
@@ -51,20 +52,28 @@ export class ControlSocket {
       },
       log,
     };
-    this.#server = createServer((socket) => {
-      this.#connections.add(new Connection(socket, owner));
-    });
     // Each worker has one, and people have some more.
-    this.#server.maxConnections = slotCount + OUTSIDERS_MAX;
-    this.#server.on('drop', () => {
-      if (!this.#isFull) log(messages.tooManyClients(this.#server.maxConnections));
-      this.#isFull = true;
+    const most = slotCount + OUTSIDERS_MAX;
+    this.#server = createServer((socket) => {
+      if (this.#connections.size < most) this.#connections.add(new Connection(socket, owner));
+      else this.#turnAway(socket, most, log);
     });
+    // Those who are turned away take a moment, too. A flood of them is not even told.
+    this.#server.maxConnections = most + OUTSIDERS_MAX;
     // accept(2) that fails (no descriptor left) is tried again when somebody else connects.
     this.#server.on('error', (error) => log(messages.notListening(this.#path.path, error.message)));
     this.#server.listen({ fd: descriptor });
     // What the postmaster lives for is not its clients.
     this.#server.unref();
+  }
+
+  /** It is told so, and need not take us for dead. Logged once, until there is room again. */
+  #turnAway(socket: Socket, most: number, log: (sentence: string) => void): void {
+    const message = messages.tooManyClients(most);
+    if (!this.#isFull) log(`control socket: ${message}`);
+    this.#isFull = true;
+    socket.on('error', () => {}); // It did not wait for that.
+    sayFarewell(socket, message);
   }
 
   /** Nobody can connect any more, and who is connected sees the end. */

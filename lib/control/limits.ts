@@ -15,3 +15,6 @@ export const UNREAD_MAX_BYTES = 1024 * 1024;
 
 /** Clients besides one for each worker. */
 export const OUTSIDERS_MAX = 64;
+
+/** How long who is cut off may take to read why, and to go. */
+export const FAREWELL_MS = 2_000;

@@ -5,7 +5,7 @@ export function notListening(path: string, reason: string): string {
 }
 
 export function tooManyClients(limit: number): string {
-  return `control socket: more than ${limit} clients; who comes now is turned away until some have left`;
+  return `there are ${limit} clients already; who comes now is turned away until some have left`;
 }
 
 export function cutOff(why: string): string {

@@ -37,7 +37,8 @@ export interface RegistrarOptions {
 
 /** A registration that is posted and not applied yet. */
 interface Ticket {
-  readonly client: Client;
+  /** null: it has left meanwhile. */
+  readonly client: Client | null;
   readonly id: number;
   readonly argument: Argument | null;
 }
@@ -92,6 +93,9 @@ export class Registrar {
   /** The client is gone, and so is whom it wanted to be told. Its workers live on. */
   leave(client: Client): void {
     this.#watches.leave(client);
+    for (const [number, ticket] of this.#tickets) {
+      if (ticket.client === client) this.#tickets.set(number, { ...ticket, client: null });
+    }
   }
 
   /** How many statuses are watched, for tests. */
@@ -124,10 +128,11 @@ export class Registrar {
     if (worker === undefined) {
       discard(argument);
       const { code, message } = refusalOf(place, registration, before);
-      client.refuse(id, code, message);
+      client?.refuse(id, code, message);
       return;
     }
     if (argument !== null) this.#options.arguments.keep(worker.slot, argument);
+    if (client === null) return;
     this.#watches.add(client, worker, after);
     client.answer(id, travelling(worker));
   }

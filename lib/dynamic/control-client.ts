@@ -1,8 +1,8 @@
 // control-client.ts: a client's end of the control socket. It connects at the first question, and is
 // a reason to live only while an answer or news are waited for.
 //
-// Its end is the postmaster's, or the postmaster's word that it wants to hear no more of this client.
-// It does not connect again: whoever answers then is another postmaster.
+// Its end is the postmaster's: it does not connect again, because whoever answers then is another
+// one. Or the postmaster has cut it off, with a reason, and then the next question may try anew.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -33,7 +33,7 @@ type Course =
 
 export class ControlClient implements ControlPort {
   readonly #options: ControlClientOptions;
-  readonly #reader = new FrameReader();
+  #reader = new FrameReader();
   readonly #asked = new Map<number, Asked>();
   #listener: PortListener | null = null;
   #course: Course = { kind: 'unconnected' };
@@ -90,7 +90,9 @@ export class ControlClient implements ControlPort {
   /** @throws BgworkerError if it has ended, or there is no postmaster */
   #connect(): Socket {
     if (this.#course.kind === 'open') return this.#course.socket;
-    if (this.#course.kind === 'ended') throw this.#course.why ?? this.#died();
+    if (this.#course.kind === 'ended' && this.#course.why === null) throw this.#died();
+    this.#reader = new FrameReader();
+    this.#farewell = null;
     const { dataDirectory, instance } = this.#options;
     const socket = this.#open(dataDirectory);
     this.#course = { kind: 'open', socket };

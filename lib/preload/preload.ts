@@ -34,6 +34,11 @@ export interface PreloadServer {
    * @throws BgworkerError ERR_WRONG_STATE at a second call, and once init() is over.
    */
   registerBackend(main: BackendMain, options?: BackendOptions): void;
+  /**
+   * Loads a module here, so that workers which are registered with it by its name have nothing to
+   * load: a file: URL, an absolute path or a package. To be awaited in init().
+   */
+  preloadModule(module: string | URL): Promise<void>;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
   /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
@@ -204,6 +209,9 @@ export async function preload(
   const server: PreloadServer = {
     registerBackgroundWorker: (options) => registry.add(options),
     registerBackend: (main, options) => registry.setBackend(main, options),
+    preloadModule: async (module) => {
+      await importModule(String(module));
+    },
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
     shmem: sharedMemoryOf(registry),

@@ -12,14 +12,26 @@ export type ModuleNamespace = Readonly<Record<string, unknown>>;
 const TYPESCRIPT = /\.[cm]?ts$/;
 
 /**
- * `name`: a file: URL, a node: name, or a package, which is looked for from the working directory
- * and not from where this library happens to be installed.
+ * `module`: a file: URL, an absolute path, a node: name, or a package, which is looked for from the
+ * working directory and not from where this library happens to be installed.
  */
-export async function importModule(name: string): Promise<ModuleNamespace> {
+export async function importModule(module: string): Promise<ModuleNamespace> {
+  const name = module.startsWith('/') ? pathToFileURL(module).href : module;
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
   const url = name.startsWith('file:') || isBuiltin(name) ? name : findPackage(name);
-  if (!TYPESCRIPT.test(url)) return import(url);
-  return jiti(import.meta.url).import(url);
+  const namespace = await (TYPESCRIPT.test(url)
+    ? (jiti(import.meta.url).import(url) as Promise<ModuleNamespace>)
+    : (import(url) as Promise<ModuleNamespace>));
+  loaded.set(name, namespace);
+  return namespace;
 }
+
+/**
+ * What was loaded here, or in the launcher before the fork: to have node resolve and link the same
+ * module again takes a child as long as anything else on its way to main().
+ */
+const loaded = new Map<string, ModuleNamespace>();
 
 function findPackage(name: string): string {
   return jiti(pathToFileURL(`${process.cwd()}/`).href).esmResolve(name);

@@ -1,6 +1,5 @@
 // load-function.ts: a function of a module of the user's, by its name (load_external_function).
 
-import { pathToFileURL } from 'node:url';
 import { functionMissing } from '../messages.ts';
 import { importModule } from './import-module.ts';
 
@@ -9,8 +8,7 @@ type AnyFunction = (...args: any[]) => unknown;
 
 /** `module`: a file: URL, an absolute path or a package name. */
 export async function loadFunction(module: string, name: string): Promise<AnyFunction> {
-  const url = module.startsWith('/') ? pathToFileURL(module).href : module;
-  const loaded = await importModule(url);
+  const loaded = await importModule(module);
   const found = loaded[name];
   if (typeof found === 'function') return found as AnyFunction;
   throw new Error(functionMissing(module, name, Object.keys(loaded)));

@@ -203,13 +203,18 @@ test('who asks and asks and never reads is cut off', async () => {
 test('more clients than there may be are turned away, and the others stay', async () => {
   const postmaster = await startPostmaster({ maxWorkerProcesses: 2, cast: [] });
   const isWell = await bystander(postmaster);
-  const wires = Array.from({ length: 200 }, () => new Wire(postmaster));
-  await postmaster.logged(/control socket: more than 66 clients/);
+  const wires = Array.from({ length: 100 }, () => new Wire(postmaster));
+  await postmaster.logged(/WARN.*control socket: there are 66 clients already/);
+  const turnedAway = new Outsider(postmaster);
+  await expect(turnedAway.workers()).rejects.toMatchObject({
+    code: 'ERR_CONTROL_SOCKET',
+    message: expect.stringMatching(/there are 66 clients already/),
+  });
   await isWell();
   for (const wire of wires) wire.socket.destroy();
   await Promise.all(wires.map(({ closed }) => closed));
-  const late = new Outsider(postmaster);
-  expect((await late.workers()).map(({ name }) => name)).toEqual(['bystander']);
+  // He knows why, and may try again.
+  expect((await turnedAway.workers()).map(({ name }) => name)).toEqual(['bystander']);
   await postmaster.stop();
 });
 

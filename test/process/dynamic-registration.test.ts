@@ -1,12 +1,14 @@
 // Dynamic registration (§1.5): from each of those who can, what the worker gets, what the registrant
 // gets, and what is refused where.
 
+import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { Postmaster, type WorkerFlag } from '../../lib/index.ts';
 import type { Played } from '../fixtures/process/registrant.ts';
 import { descriptorsOf, isGone } from '../harness/leftovers.ts';
 import { Outsider } from '../harness/outsider.ts';
 import {
+  moduleFile,
   type PostmasterProgram,
   startPostmaster,
   temporaryDirectory,
@@ -176,6 +178,37 @@ test('a large argument from a worker is the same at each of its starts', async (
   // Each overwrites its own; the file is sealed.
   const said = await postmaster.count('say', 3, ({ text }) => text === 'weighed');
   for (const { value } of said) expect(value).toEqual({ bytes: 3 << 20, isSame: true });
+  await postmaster.stop();
+});
+
+test('a module that the launcher has loaded is not loaded again', async () => {
+  const job = (name: string) =>
+    moduleFile(
+      `const loadedIn = process.pid;
+       export function main(worker) {
+         const value = { loadedIn, pid: worker.pid };
+         console.log(JSON.stringify({ kind: 'say', name: worker.name, pid: worker.pid, text: 'ran', value }));
+       }`,
+      name,
+    );
+  const [warm, typed, cold] = [job('warm.mjs'), job('typed.mts'), job('cold.mjs')];
+  const preload = moduleFile(
+    `export async function init(server) {
+       await server.preloadModule(${JSON.stringify(warm)});
+       await server.preloadModule(new URL(${JSON.stringify(pathToFileURL(typed).href)}));
+     }`,
+  );
+  const postmaster = await startPostmaster({ preload: [preload] });
+  const outsider = new Outsider(postmaster);
+  const { launcherPid } = postmaster;
+  for (const [name, module] of Object.entries({ warm, typed, cold })) {
+    for (const form of [module, pathToFileURL(module)]) {
+      const after = postmaster.mark();
+      await outsider.register('live.idle', { name, module: form, function: 'main' });
+      const { value, pid } = await postmaster.heard(name, 'ran', { after });
+      expect(value).toEqual({ loadedIn: name === 'cold' ? pid : launcherPid, pid });
+    }
+  }
   await postmaster.stop();
 });
 

@@ -5,6 +5,9 @@
 
 import type { SegmentQueueOptions } from '../../shared/segment.ts';
 
+/** The module whose main() a parallel worker runs. */
+export const PARALLEL_WORKER = new URL('./parallel-worker.js', import.meta.url).href;
+
 /** The argument of a parallel worker. */
 export interface ParallelStart {
   /** The handle of the segment, which is gone when the leader is. */

@@ -14,7 +14,7 @@ import type { Logger } from '../../log.ts';
 import { NAME_MAX_BYTES } from '../../model/registration.ts';
 import type { DynamicSharedMemory } from '../../shared/dynamic-shared-memory.ts';
 import type { Segment } from '../../shared/segment.ts';
-import { type ParallelStart, segmentBytes } from './exchange.ts';
+import { PARALLEL_WORKER, type ParallelStart, segmentBytes } from './exchange.ts';
 import { Lane } from './lane.ts';
 import * as messages from './messages.ts';
 import { OrderedWork } from './ordered-work.ts';
@@ -45,8 +45,6 @@ export interface ParallelRequest<Input> {
 const ENDING_MS = 5_000;
 /** How many times what the workers hold at once may be between the source and the consumer. */
 const AHEAD = 4;
-
-const MODULE = new URL('./parallel-worker.js', import.meta.url);
 
 export class ParallelRun<Result> implements AsyncIterable<Result>, PromiseLike<Result[]> {
   readonly #begin: () => AsyncGenerator<Result, void>;
@@ -166,7 +164,7 @@ function registrationOf(
     flags: ['SHMEM_ACCESS', 'CLASS_PARALLEL', ...(task.flags ?? [])],
     startTime: 'ConsistentState',
     restartTime: 'never',
-    module: MODULE,
+    module: PARALLEL_WORKER,
     arg,
     ...(database !== null && { database }),
     ...(user !== null && { user }),

@@ -248,6 +248,18 @@ test('nobody else hears of it, and who has left hears nothing more', () => {
   expect(scene.registrar.watchCount).toBe(1);
 });
 
+test('who leaves before the answer has registered a worker, and is told nothing', () => {
+  const me = new Listener();
+  const scene = new Scene(up([]));
+  const options = { name: 'w', module: '/w.js', restartTime: 5 };
+  scene.registrar.ask(me, { do: 'register', id: 1, options }, null);
+  scene.registrar.leave(me);
+  scene.hearAll().startAll();
+  expect(scene.told()).toBe('running');
+  expect(me.take()).toEqual([]);
+  expect(scene.registrar.watchCount).toBe(0);
+});
+
 test('one that watches hears the rest, and a stale handle adds nothing', () => {
   const [me, other] = [new Listener(), new Listener()];
   const scene = new Scene(up([])).register(me).startAll();
