@@ -34,7 +34,7 @@ export function* ofClientEvent(event: ClientEvent, before: State, after: State):
       const beginsCrash = before.crash.kind === 'none' && after.crash.kind === 'ending';
       const isExpected = standing.kind === 'stopping' || before.crash.kind === 'ending';
       const isNews = beginsCrash || (!isExpected && !isOrdinary(event.exit));
-      yield { level: isNews ? 'warn' : 'debug', text };
+      yield { level: isNews ? 'info' : 'debug', text };
       return;
     }
     case 'listening':

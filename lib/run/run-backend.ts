@@ -112,22 +112,13 @@ function peerIfThere(connection: number): Peer | null {
 }
 
 function serve(
-  { start, registry }: BackendEnvironment,
+  environment: BackendEnvironment,
   { worker: backend, fail }: Entered<Backend>,
   descriptor: number,
 ): void {
-  const connection = open(start, descriptor);
-  const closed = whenClosed(connection);
-  // A client that is cut off is no failure: whoever minds has a listener of its own.
-  connection.on('error', (error) => {
-    backend.log.debug(messages.clientLost(backend.peer, error));
-  });
-  // Who waits on its latch is to look.
-  void closed.then(() => backend.latch.set());
   let over: Promise<void>;
   try {
-    const returned = registry.backendMain()(connection, backend);
-    over = isPromise(returned) ? Promise.resolve(returned).then(() => hangUp(connection)) : closed;
+    over = converse(environment, backend, descriptor);
   } catch (error) {
     return fail(error);
   }
@@ -138,6 +129,24 @@ function serve(
   native.unblockSignals();
   deliverHeld();
   over.then(() => process.exit(), fail);
+}
+
+/** main(). Signals are blocked until its synchronous part is over. */
+function converse(
+  { start, registry }: BackendEnvironment,
+  backend: Backend,
+  descriptor: number,
+): Promise<void> {
+  const connection = open(start, descriptor);
+  const closed = whenClosed(connection);
+  // Who waits on its latch is to look.
+  void closed.then(() => backend.latch.set());
+  // A client that is cut off is no failure: whoever minds has a listener of its own.
+  connection.on('error', (error) => {
+    backend.log.debug(messages.clientLost(backend.peer, error));
+  });
+  const returned = registry.backendMain()(connection, backend);
+  return isPromise(returned) ? Promise.resolve(returned).then(() => hangUp(connection)) : closed;
 }
 
 function open({ registration }: BackendStart, descriptor: number): Socket {

@@ -116,7 +116,7 @@ test('one that is killed is replaced, after a moment; a client that comes meanwh
   process.kill(spare, 'SIGKILL');
   const { pid } = await introduced(postmaster);
   expect(pid).not.toBe(spare);
-  await postmaster.logged(/WARN .*spare backend \(PID \d+\) was terminated by signal SIGKILL/);
+  await postmaster.logged(/INFO .*spare backend \(PID \d+\) was terminated by signal SIGKILL/);
   await filled(postmaster, 1);
   await postmaster.stop();
 });
