@@ -34,6 +34,10 @@ constexpr size_t slotsEnd(uint32_t slotCount) {
   return sizeof(MainAreaHeader) + static_cast<size_t>(slotCount) * sizeof(SharedSlot);
 }
 
+constexpr size_t processesEnd(uint32_t slotCount) {
+  return slotsEnd(slotCount) + static_cast<size_t>(slotCount) * kProcessBytes;
+}
+
 /** Reads the header through the descriptor: nothing is mapped before it is known to be ours. */
 Result<AreaShape> checkedShape(int descriptor) {
   Result<size_t> size = sealedSize(descriptor, Sealing::size);
@@ -65,7 +69,7 @@ Status formatSections(void* base, const AreaLayout& layout) {
 }  // namespace
 
 Result<AreaLayout> MainArea::layoutFor(const AreaShape& shape) {
-  size_t ownBytes = slotsEnd(shape.slotCount) + shape.slotCount * kProcessBytes;
+  const size_t ownBytes = processesEnd(shape.slotCount) + ActivityTable::bytesFor(shape.slotCount);
   return layoutOf(ownBytes, shape.slotCount, shape.structBytes, shape.windowBytes);
 }
 
@@ -126,6 +130,11 @@ Status MainArea::replace(Descriptor descriptor) {
 }
 
 size_t MainArea::processTableOffset() const { return slotsEnd(shape_.slotCount); }
+
+ActivityTable MainArea::activities() const {
+  PM_ASSERT(isOpen(), "a closed area has no activities");
+  return {static_cast<char*>(base_) + processesEnd(shape_.slotCount), shape_.slotCount};
+}
 
 void MainArea::close() {
   if (base_ == nullptr) return;
