@@ -14,11 +14,17 @@ export type {
   FollowedPostgres,
   PostmasterConfig,
   PostmasterOptions,
+  ServerLossRule,
 } from './register/options.ts';
-export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
+export type { BackgroundWorker } from './run/background-worker.ts';
+export type { ConnectOptions } from './run/database-session.ts';
 export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
 export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';
 export type { SignalHandler } from './run/signals.ts';
+export type { StartupMain, StartupOptions } from './run/startup-options.ts';
+export type { StartupProcess } from './run/startup-process.ts';
+export type { NotificationHandler, Subscription } from './run/subscriptions.ts';
+export type { IsolationLevel, TransactionBody, TransactionOptions } from './run/transaction.ts';
 export type { BackgroundWorkerOptions, WorkerBody, WorkerMain } from './run/worker-options.ts';
 export type { ArriveOptions, Barrier, BarrierOptions } from './shared/barrier.ts';
 export type { ConditionVariable, ConditionWaitOptions } from './shared/condition-variable.ts';

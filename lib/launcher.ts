@@ -20,6 +20,7 @@ import type { BackgroundWorker } from './run/background-worker.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
 import { rehearseWorker, runWorker, type WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
+import { runStartup } from './run/startup-process.ts';
 import {
   type Announcement,
   CONTROL_DESCRIPTOR,
@@ -48,7 +49,7 @@ async function main(): Promise<void> {
   installEntropyGuards();
   holdLoopWhileCompiling();
   const log = createLogger(config.log, 'launcher');
-  if (config.postgres) await import('./postgres/connect/connect.ts');
+  if (config.postgres) await loadClient();
   const watch = await QuietWatch.begin();
   const loading = new Loading();
   const settings = { ...config, log, begin: (module: string) => loading.begin(module) };
@@ -61,6 +62,7 @@ async function main(): Promise<void> {
     needExec,
     structBytes: registry.shared.totalBytes,
     startupHooks: registry.needsStartup,
+    startupProcess: registry.startup?.name ?? null,
   });
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
@@ -75,6 +77,13 @@ async function main(): Promise<void> {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     native.exitNow(1);
   }
+}
+
+/** What worker.connect() asks for; a worker finds it loaded. */
+async function loadClient(): Promise<void> {
+  await import('./postgres/connect/connect.ts');
+  await import('./postgres/connect/session-options.ts');
+  await import('./postgres/target-for.ts');
 }
 
 /** Which module is being loaded, for the case that it ends the process instead. */
@@ -119,13 +128,13 @@ function becomeChild(
   const payload = decodePayload(child.payload);
   if (payload.kind === 'self-test') runSelfTest();
   else if (payload.kind === 'initialize') runHooks(child, { config, registry, area });
-  else
-    run({
-      start: payload.start,
-      registry,
-      memory: memoryFor(payload.start, area),
-      log: config.log,
-    });
+  else {
+    const { start } = payload;
+    const environment = { start, registry, memory: memoryFor(start, area), log: config.log };
+    const [answerDescriptor = -1] = child.descriptors;
+    if (payload.kind === 'startup') runStartup({ ...environment, answerDescriptor });
+    else run(environment);
+  }
   return converge;
 }
 
@@ -187,6 +196,7 @@ const REHEARSAL: WorkerStart = {
   },
   staticIndex: 0,
   conninfo: null,
+  server: null,
 };
 
 /**

@@ -12,17 +12,20 @@ import { LauncherKilled } from './fork/launcher-program.ts';
 import { MemoryInitializer } from './fork/memory-initializer.ts';
 import { NodeChildren } from './fork/node-children.ts';
 import { SharedMemory } from './fork/shared-memory.ts';
+import { StartupChild } from './fork/startup-child.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
 import type { Event } from './model/event.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { State, Worker } from './model/state.ts';
 import { native } from './native.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
 import type { CheckedOptions } from './register/options.ts';
-import type { LauncherConfig } from './travel/notes.ts';
+import { type LauncherConfig, slotCountOf, startupSlotOf } from './travel/notes.ts';
+import type { ShownActivity } from './worker-info.ts';
 import { WorkerProcesses } from './worker-processes.ts';
 
 export interface PerformerHooks {
@@ -35,6 +38,8 @@ export interface PerformerHooks {
 const SERVER_CHILD: ChildId = 0xffff_ffff;
 /** The number of the child that runs the start-up hooks. */
 const MEMORY_CHILD: ChildId = 0xffff_fffe;
+/** The startup process's. */
+const STARTUP_CHILD: ChildId = 0xffff_fffd;
 
 export class Performer {
   readonly #options: CheckedOptions;
@@ -44,6 +49,9 @@ export class Performer {
   readonly #server: ServerRunner | null;
   readonly #workers: WorkerProcesses;
   readonly #initializer: MemoryInitializer;
+  readonly #startup: StartupChild;
+  /** What the launcher calls the startup process. */
+  #startupName = '';
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
   readonly #memory: SharedMemory;
@@ -51,14 +59,14 @@ export class Performer {
   #launcher: LauncherProcess | null = null;
   #launcherStart: Promise<void> | null = null;
   #follower: Follower | null = null;
-  #conninfo: string | null = null;
+  #database: FollowedDatabase | null = null;
 
   constructor(options: CheckedOptions, log: Logger, hooks: PerformerHooks) {
     this.#options = options;
     this.#log = log;
     this.#hooks = hooks;
     this.#deathPipe = native.pipe();
-    this.#memory = new SharedMemory(options.maxWorkerProcesses);
+    this.#memory = new SharedMemory(slotCountOf(options));
     const { preload, maxWorkerProcesses, log: logOptions, postgres, dataDirectory } = options;
     this.#config = { preload, maxWorkerProcesses, log: logOptions, postgres: postgres !== null };
     const memory = this.#memory;
@@ -71,14 +79,31 @@ export class Performer {
     });
     this.#workers = new WorkerProcesses({ nodes, memory, launcher, post });
     this.#initializer = new MemoryInitializer(MEMORY_CHILD, { nodes, memory, launcher, post });
+    const slot = startupSlotOf(options);
+    this.#startup = new StartupChild(STARTUP_CHILD, { nodes, memory, slot, launcher, post });
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
     if (postgres !== null && 'conninfo' in postgres) this.#follow(postgres.conninfo);
   }
 
-  /** Where the database is, for libpq; null: there is none, or it has not been ready yet. */
-  get conninfo(): string | null {
-    return this.#conninfo;
+  /** Where the database is; null: there is none, or it has not been ready yet. */
+  get database(): FollowedDatabase | null {
+    return this.#database;
+  }
+
+  /** What a worker says of itself, if it has a process that could say it. */
+  activityOf({ slot, standing }: Worker): ShownActivity | undefined {
+    return 'pid' in standing ? this.#memory.activityOf(slot) : undefined;
+  }
+
+  /** The workers that may be ended with this database, and say that they are connected to it. */
+  connectedTo(database: string, workers: Iterable<Worker>): Worker[] {
+    return [...workers].filter(
+      ({ slot, registration, standing }) =>
+        registration.flags.includes('INTERRUPTIBLE') &&
+        'pid' in standing &&
+        this.#memory.isConnectedTo(slot, database),
+    );
   }
 
   perform(action: Action, state: State): void {
@@ -88,11 +113,15 @@ export class Performer {
       case 'start-server':
         return this.#server?.start();
       case 'fork':
-        return this.#workers.start(action.child, state.workers.get(action.slot), this.#conninfo);
+        return this.#workers.start(action.child, state.workers.get(action.slot), this.#database);
       case 'end-worker':
         return this.#workers.end(state.workers.get(action.slot), action.signal, state);
       case 'end-server':
         return this.#server?.end(action.signal);
+      case 'start-startup-process':
+        return this.#startup.start(this.#startupName);
+      case 'end-startup-process':
+        return this.#startup.end(action.signal);
       case 'end-launcher':
         return this.#launcher?.destroy();
       case 'reload':
@@ -132,8 +161,9 @@ export class Performer {
         lost: (how) => this.#lost(how),
       },
     }).then(
-      ({ launcher, workers, startupHooks }) => {
+      ({ launcher, workers, startupHooks, startupProcess }) => {
         this.#launcher = launcher;
+        this.#startupName = startupProcess ?? '';
         if (launcher.forkProblem !== null) {
           this.#log.warn(messages.forkUnsafe(launcher.forkProblem));
         }
@@ -142,6 +172,7 @@ export class Performer {
           pid: launcher.pid,
           workers: admit(workers, this.#options.maxWorkerProcesses, this.#log),
           startupHooks,
+          startupProcess: startupProcess !== null,
         });
       },
       (error: Error) => {
@@ -155,6 +186,7 @@ export class Performer {
 
   #reload(state: State): void {
     this.#workers.reload(state.workers.values());
+    this.#startup.reload();
     this.#server?.reload();
   }
 
@@ -172,15 +204,20 @@ export class Performer {
     await this.#launcher?.end();
     this.#server?.cleanUp();
     this.#initializer.close();
+    this.#startup.close();
     this.#memory.close();
     for (const end of this.#deathPipe) closeSync(end);
     this.#hooks.finished(exitCode);
   }
 
   #follow(conninfo: string): void {
-    this.#conninfo = conninfo;
+    this.#database = { conninfo, server: null };
     this.#follower = follow({
       conninfo,
+      onConnected: (server, where) => {
+        this.#database = { conninfo, server };
+        this.#log.info(messages.following(where));
+      },
       onState: (state, detail) => this.#hooks.post({ kind: 'database', state, detail }),
       onRefused: (error) => this.#hooks.post({ kind: 'database-refused', error }),
     });
@@ -206,18 +243,21 @@ export class Performer {
   #forked(child: ChildId, pid: number): void {
     if (child === SERVER_CHILD) return this.#server?.forked(pid);
     if (child === MEMORY_CHILD) return;
+    if (child === STARTUP_CHILD) return this.#startup.forked(pid);
     this.#workers.forked(child, pid);
   }
 
   #failed(child: ChildId, call: string, why: string): void {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
     if (child === MEMORY_CHILD) return this.#initializer.failed(call, why);
+    if (child === STARTUP_CHILD) return this.#startup.failed(call, why);
     this.#workers.failed(child, call, why);
   }
 
   #ended(child: ChildId, end: ChildEnd): void {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
     if (child === MEMORY_CHILD) return this.#initializer.ended(end);
+    if (child === STARTUP_CHILD) return this.#startup.ended(end);
     this.#workers.ended(child, end);
   }
 

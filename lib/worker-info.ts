@@ -12,11 +12,29 @@ export interface WorkerInfo {
   readonly standing: Standing['kind'];
   /** null: it has no process now. */
   readonly pid: Pid | null;
+  /** Where its connection goes, by its own word; null: it says nothing of one. */
+  readonly database: string | null;
+  /** What it is doing, by its own word: `worker.activity`, or the statement that runs. */
+  readonly activity: string | null;
   readonly registration: Registration;
 }
 
-export function infoOf({ slot, registration, standing }: Worker): WorkerInfo {
+/** What a process says of itself; any text, but one that can be shown. */
+export interface ShownActivity {
+  readonly database: string | null;
+  readonly activity: string | null;
+}
+
+const SILENT: ShownActivity = { database: null, activity: null };
+
+export function infoOf(worker: Worker, { database, activity }: ShownActivity = SILENT): WorkerInfo {
+  const { slot, registration, standing } = worker;
   const { name, type } = registration;
-  const pid = 'pid' in standing ? standing.pid : null;
-  return { slot, name, type, standing: standing.kind, pid, registration };
+  const pid = pidOf(worker);
+  return { slot, name, type, standing: standing.kind, pid, database, activity, registration };
+}
+
+/** null: it has no process now. */
+export function pidOf({ standing }: Worker): Pid | null {
+  return 'pid' in standing ? standing.pid : null;
 }

@@ -10,6 +10,7 @@ import type { NodeChildren } from './fork/node-children.ts';
 import type { SharedMemory } from './fork/shared-memory.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import type { ChildId, Pid } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
 import { environmentOf } from './postgres/conninfo/index.ts';
@@ -33,13 +34,14 @@ export class WorkerProcesses {
     this.#options = options;
   }
 
-  /** `conninfo`: where the database is, if there is one. */
-  start(child: ChildId, worker: Worker | undefined, conninfo: string | null): void {
+  /** `database`: where it is, if there is one. */
+  start(child: ChildId, worker: Worker | undefined, database: FollowedDatabase | null): void {
     const launcher = this.#options.launcher();
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
     this.#slotOf.set(child, slot);
-    const start: WorkerStart = { slot, registration, staticIndex, conninfo };
+    const { conninfo, server } = database ?? { conninfo: null, server: null };
+    const start: WorkerStart = { slot, registration, staticIndex, conninfo, server };
     const { body } = registration;
     if (body.kind === 'exec') this.#startProgram(launcher, child, start, body.argv);
     else this.#options.nodes.start(launcher, child, { kind: 'worker', start });
@@ -78,10 +80,12 @@ export class WorkerProcesses {
   ended(child: ChildId, end: ChildEnd): void {
     const slot = this.#forget(child);
     if (slot === undefined) return;
+    const activity = this.#options.memory.takeActivity(slot);
     const exit: Exit = {
       cause: causeOf(end),
       cleanDetach: !this.#options.memory.takeDeadMan(slot),
       usage: end.kind === 'reaped' ? end.usage : null,
+      ...(activity !== null && { activity }),
     };
     this.#options.post({ kind: 'exited', slot, child, exit });
   }
@@ -89,13 +93,13 @@ export class WorkerProcesses {
   #startProgram(
     launcher: LauncherProcess,
     child: ChildId,
-    { registration, conninfo }: WorkerStart,
+    { registration, conninfo, server }: WorkerStart,
     argv: readonly string[],
   ): void {
     let env: NodeJS.ProcessEnv = { ...process.env, BGWORKER_NAME: registration.name };
     try {
       if (registration.database !== null && conninfo !== null) {
-        env = environmentOf(targetFor(conninfo, registration, {}), env);
+        env = environmentOf(targetFor({ conninfo, server }, registration, {}), env);
       }
     } catch (error) {
       // Its service or password file, which may be different next time.

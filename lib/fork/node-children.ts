@@ -7,7 +7,7 @@ import { closeSync } from 'node:fs';
 import { isAttached } from '../model/registration.ts';
 import type { ChildId } from '../model/standing.ts';
 import { native } from '../native.ts';
-import { type ChildPayload, encodeNote, type LauncherConfig } from '../travel/notes.ts';
+import { type Errand, encodeNote, type LauncherConfig } from '../travel/notes.ts';
 import { BootingChildren } from './booting.ts';
 import { nodeRequest } from './exec-requests.ts';
 import type { LauncherProcess } from './launcher-process.ts';
@@ -20,9 +20,6 @@ export interface NodeChildrenOptions {
   /** The read end of the pipe whose write end only the postmaster holds. */
   readonly deathDescriptor: number;
 }
-
-/** What a child is for; the self-test is the launcher's own affair. */
-export type Errand = Exclude<ChildPayload, { kind: 'self-test' }>;
 
 export class NodeChildren {
   readonly #options: NodeChildrenOptions;
@@ -62,9 +59,8 @@ export class NodeChildren {
     descriptors: readonly number[],
   ): void {
     const { config, memory, deathDescriptor } = this.#options;
-    const start = errand.kind === 'worker' ? errand.start : null;
     const [ours, theirs] = native.channelPair();
-    native.sendNote(ours, encodeNote({ ...config, start }));
+    native.sendNote(ours, encodeNote({ ...config, errand }));
     const area = needsMemory(errand) ? memory.area : null;
     const inherited = [theirs, deathDescriptor, ...(area === null ? [] : [area.descriptor])];
     launcher.exec(child, nodeRequest([...inherited, ...descriptors]));

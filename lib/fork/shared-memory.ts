@@ -17,6 +17,9 @@ interface Shown {
   readonly pid: SlotPid;
 }
 
+/** PostgreSQL's NAMEDATALEN - 1: of a longer name, it takes so much for the name. */
+const DATABASE_NAME_BYTES = 63;
+
 export class SharedMemory {
   /** One for each slot; whoever is given them gets copies. */
   readonly doorbells: readonly number[];
@@ -64,6 +67,25 @@ export class SharedMemory {
     return this.#area?.takeDeadMan(slot) ?? false;
   }
 
+  /** What the process in this slot says of itself. */
+  activityOf(slot: SlotIndex): { database: string | null; activity: string | null } {
+    const said = this.#area?.readActivity(slot) ?? null;
+    return { database: shown(said?.database), activity: shown(said?.activity) };
+  }
+
+  /** The same, of one that has been reaped, and for the last time. */
+  takeActivity(slot: SlotIndex): string | null {
+    const { activity } = this.activityOf(slot);
+    this.#area?.clearActivity(slot);
+    return activity;
+  }
+
+  /** Does the process in this slot say that it is connected to this database? */
+  isConnectedTo(slot: SlotIndex, database: string): boolean {
+    const said = this.#area?.readActivity(slot)?.database ?? Buffer.alloc(0);
+    return said.length > 0 && nameOf(said).equals(nameOf(Buffer.from(database)));
+  }
+
   close(): void {
     this.#area?.close();
     for (const doorbell of this.doorbells) closeSync(doorbell);
@@ -82,4 +104,15 @@ export class SharedMemory {
     for (const [slot, { generation, pid }] of this.#shown) area.publish(slot, generation, pid);
     return area;
   }
+}
+
+/** Any bytes, made fit to be shown in one line; null: there are none. */
+function shown(bytes: Buffer | undefined): string | null {
+  if (bytes === undefined || bytes.length === 0) return null;
+  // What is no UTF-8 becomes U+FFFD here.
+  return bytes.toString('utf8').replaceAll(/[\p{Cc}\u2028\u2029]/gu, ' ');
+}
+
+function nameOf(bytes: Buffer): Buffer {
+  return bytes.subarray(0, DATABASE_NAME_BYTES);
 }

@@ -20,8 +20,14 @@ export const WORKER_PROCESSES_MAX = 262_143;
  * - `SHMEM_ACCESS`: keeps the main shared memory area mapped. The price: a crash of this worker
  *   takes every other worker with shared memory down with it.
  * - `BACKEND_DATABASE_CONNECTION`: permits `worker.connect()`. Needs `SHMEM_ACCESS`.
+ * - `INTERRUPTIBLE`: ended for good with its database: by `postmaster.terminateWorkersOf()`, or when
+ *   the database that it asks for does not exist. Needs `BACKEND_DATABASE_CONNECTION`.
  */
-export const WORKER_FLAGS = ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'] as const;
+export const WORKER_FLAGS = [
+  'SHMEM_ACCESS',
+  'BACKEND_DATABASE_CONNECTION',
+  'INTERRUPTIBLE',
+] as const;
 
 export type WorkerFlag = (typeof WORKER_FLAGS)[number];
 
@@ -45,6 +51,14 @@ export interface Registration {
   readonly database: string | null;
   readonly user: string | null;
   readonly body: Body;
+}
+
+/** Is it of no use without the database server that is followed? */
+export function needsServer({ flags, body, database }: Registration): boolean {
+  // A program finds its way there in its environment.
+  return (
+    flags.includes('BACKEND_DATABASE_CONNECTION') || (body.kind === 'exec' && database !== null)
+  );
 }
 
 /** Does a crash of this worker put the shared memory of others in doubt? */

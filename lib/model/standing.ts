@@ -66,6 +66,26 @@ export type ServerStanding =
       readonly toldAt: Instant;
     };
 
+/** The startup process's standing. `none`: no preload module has one. */
+export type StartupStanding =
+  | { readonly kind: 'none' }
+  /** To be started once shared memory is ready. */
+  | { readonly kind: 'due' }
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'running'; readonly pid: Pid }
+  | {
+      readonly kind: 'stopping';
+      readonly pid: Pid;
+      readonly told: EndingSignal;
+      readonly toldAt: Instant;
+    }
+  /** It has ended, for this life of shared memory. */
+  | { readonly kind: 'done' };
+
+export function isStartupAlive({ kind }: StartupStanding): boolean {
+  return kind === 'starting' || kind === 'running' || kind === 'stopping';
+}
+
 /** Does a process stand behind it, or may one at any moment? */
 export function isAlive(standing: Standing): boolean {
   switch (standing.kind) {

@@ -4,9 +4,16 @@
 // says what is to be done now. Nothing else in the program decides anything.
 
 import type { DatabaseState, Phase } from './phase.ts';
-import type { Registration } from './registration.ts';
+import { needsServer, type Registration } from './registration.ts';
 import { SlotMap } from './slot-map.ts';
-import type { ChildId, Instant, LauncherStanding, ServerStanding, Standing } from './standing.ts';
+import type {
+  ChildId,
+  Instant,
+  LauncherStanding,
+  ServerStanding,
+  Standing,
+  StartupStanding,
+} from './standing.ts';
 
 /** Which slot of the main area a worker has. */
 export type SlotIndex = number;
@@ -20,6 +27,8 @@ export interface Worker {
   readonly staticIndex: number | null;
   /** Somebody asked for its end: whatever comes, it is not started again. */
   readonly terminated: boolean;
+  /** State.serverLosses when its present process, or its last, was asked for. */
+  readonly serverLosses: number;
   readonly standing: Standing;
 }
 
@@ -45,6 +54,8 @@ export interface Limits {
   /** Before an embedded server that failed is started again. */
   readonly serverRestartMs: number;
   readonly restartAfterCrash: boolean;
+  /** Workers with a database are ended when it is lost, and started again when it is back. */
+  readonly restartOnServerLoss: boolean;
 }
 
 /** How far a crash cycle is (FatalError). */
@@ -73,8 +84,14 @@ export interface State {
   readonly launcher: LauncherStanding;
   readonly memory: Memory;
   readonly server: ServerStanding;
-  /** What the follower last said; without a database to follow it is 'primary' throughout. */
+  readonly startup: StartupStanding;
+  /**
+   * What the follower last said, or what the startup process has got to; with neither of them it is
+   * 'primary' throughout.
+   */
   readonly database: DatabaseState;
+  /** How often a server that was followed did not let anybody in any more. */
+  readonly serverLosses: number;
   /** SIGHUP was received and has not been passed on yet. */
   readonly reloadPending: boolean;
   /** 'done': the last turn has been taken. */
@@ -103,13 +120,24 @@ export function initialState({ limits, follows }: Begin): State {
     launcher: { kind: 'absent' },
     memory: 'raw',
     server: follows === 'embedded' ? { kind: 'due', notBefore: 0 } : { kind: 'none' },
+    startup: { kind: 'none' },
     database: follows === 'nothing' ? 'primary' : 'unreachable',
+    serverLosses: 0,
     reloadPending: false,
     course: 'on',
     workers: SlotMap.of(),
     nextChild: 1,
     nextGeneration: 1n,
   };
+}
+
+/** Was the server that this worker was started for lost since? Asked of one that has a process. */
+export function hasLostItsServer({ limits, serverLosses }: State, worker: Worker): boolean {
+  return (
+    limits.restartOnServerLoss &&
+    needsServer(worker.registration) &&
+    worker.serverLosses < serverLosses
+  );
 }
 
 /** The slot that a dynamic worker would get (first free in index order), or null. */

@@ -11,6 +11,12 @@ import * as messages from '../messages.ts';
 import { importModule } from '../run/import-module.ts';
 import type { StartupHook } from '../run/initialize-memory.ts';
 import type { WorkerSource } from '../run/run-worker.ts';
+import {
+  checkStartup,
+  type RegisteredStartup,
+  type StartupMain,
+  type StartupOptions,
+} from '../run/startup-options.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
 import { type SharedNames, SharedRequests } from '../shared/names.ts';
 import type { AnnouncedWorker } from '../travel/notes.ts';
@@ -25,6 +31,16 @@ export interface PreloadServer {
    * @throws BgworkerError ERR_WRONG_STATE once init() is over.
    */
   registerBackgroundWorker(options: BackgroundWorkerOptions): void;
+  /**
+   * Registers the startup process: the phase is RECOVERY while it runs, HOT_STANDBY from the moment
+   * when it has called reachedConsistency(), RUN when its main has returned. It runs again after
+   * each crash cycle. Its failure ends the postmaster. It has shared memory, and takes no slot from
+   * the workers.
+   *
+   * @throws BgworkerError ERR_INVALID_REGISTRATION; ERR_WRONG_STATE for a second one, beside the
+   * option `postgres` (which moves the phases by itself), and once init() is over.
+   */
+  registerStartupProcess(main: StartupMain, options?: StartupOptions): void;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
   /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
@@ -61,7 +77,21 @@ export class PreloadRegistry implements WorkerSource {
   /** What was asked for in shared memory. */
   readonly shared = new SharedRequests((verb) => this.#checkOpen(verb));
   readonly #hooks: StartupHook[] = [];
+  #startup: RegisteredStartup | null = null;
   #isOpen = true;
+
+  /** The startup process; null: there is none. */
+  get startup(): RegisteredStartup | null {
+    return this.#startup;
+  }
+
+  registerStartup(main: StartupMain, options: StartupOptions, followsPostgres: boolean): void {
+    const refuse = (sentence: string) => new BgworkerError('ERR_WRONG_STATE', sentence);
+    if (!this.#isOpen) throw refuse(messages.startupTooLate);
+    if (followsPostgres) throw refuse(messages.startupAndPostgres);
+    if (this.#startup !== null) throw refuse(messages.startupTwice);
+    this.#startup = checkStartup(main, options);
+  }
 
   get startupHooks(): readonly StartupHook[] {
     return this.#hooks;
@@ -160,6 +190,8 @@ export async function preload(
   modules: readonly string[],
   settings: {
     readonly maxWorkerProcesses: number;
+    /** A database moves the phases. */
+    readonly postgres?: boolean;
     readonly log: Logger;
     /** Called before each module. */
     begin?(module: string): void;
@@ -170,6 +202,8 @@ export async function preload(
   const needExec: string[] = [];
   const server: PreloadServer = {
     registerBackgroundWorker: (options) => registry.add(options),
+    registerStartupProcess: (main, options = {}) =>
+      registry.registerStartup(main, options, settings.postgres === true),
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
     shmem: sharedMemoryOf(registry),

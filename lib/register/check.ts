@@ -127,6 +127,10 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
   if (startTime === 'PostmasterStart' && (wantsDatabase || wantsMemory)) {
     refuse('startTime', messages.postmasterStartAlone);
   }
+  if (flags.includes('INTERRUPTIBLE')) {
+    if (!wantsDatabase) refuse('flags', messages.interruptibleNeedsDatabase);
+    if (options.restartOnExit0) refuse('restartOnExit0', messages.interruptibleIsFinal);
+  }
   if (origin.kind === 'dynamic' && body.kind === 'closure')
     refuse('main', messages.closureIsStatic);
   if (origin.kind === 'static' && origin.argProblem !== null) {

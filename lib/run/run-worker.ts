@@ -33,17 +33,22 @@ export interface WorkerEnvironment {
   /** What it inherited, if it asked for shared memory. */
   readonly memory: InheritedMemory | null;
   readonly log: LogOptions;
+  /** What main() gets, where that is more than a worker. */
+  make?(start: WorkerStart, attached: Attached | null, log: () => Logger): BackgroundWorker;
+  /** Hears of what makes it fail, before it leaves. */
+  failed?(error: unknown): void;
 }
 
-/** Failed, and to be tried again, by PostgreSQL's rule; 0 would be done for good. */
+/** Failed, and to be tried again, by PostgreSQL's rule; and done for good. */
 const FAILED = 1;
+const DONE = 0;
 
 /** The launcher's kFarewellMs, for when the launcher is dead as well. */
 const FAREWELL_MS = 500;
 
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
 export function runWorker(environment: WorkerEnvironment): void {
-  run(environment, prepare(environment).worker);
+  run(environment, prepare(environment));
 }
 
 /**
@@ -58,38 +63,43 @@ export function rehearseWorker(environment: WorkerEnvironment): void {
 
 interface Prepared {
   readonly worker: BackgroundWorker;
+  /** The end of the process by an error. */
+  fail(error: unknown): void;
   /** For the rehearsal alone. */
   undo(): void;
 }
 
 /** The steps before any code of the worker's own. */
-function prepare({ start, memory, registry, log: options }: WorkerEnvironment): Prepared {
+function prepare(environment: WorkerEnvironment): Prepared {
+  const { start, memory, registry, log: options } = environment;
   const { registration, slot } = start;
   const log = lazily(() => createLogger(options, registration.name));
   let attached: Attached | null = null;
+  let worker: BackgroundWorker | null = null;
+  const failed = (error: unknown) => fail(environment, worker, log(), error);
 
   // 1. The exit path first: from here on nothing may end in node's own.
   const stay = leaveByExitNow({
     cleanup: () => {
       if (memory !== null && attached !== null) leave(memory, attached, log);
     },
-    failed: (error) => fail(log(), start, error),
+    failed,
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
   if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
-  const worker = new BackgroundWorker(start, attached, log);
+  worker = environment.make?.(start, attached, log) ?? new BackgroundWorker(start, attached, log);
   // 3. The name, for ps.
   process.title = `bgworker: ${registration.name}`;
   // 4. The end of the postmaster.
   const watcher = watchPostmaster(worker);
   // 5. What its preload modules asked for in shared memory gets its places.
-  if (attached !== null) bind(registry.shared, attached, (error) => fail(log(), start, error));
+  if (attached !== null) bind(registry.shared, attached, failed);
 
   const undo = (): void => {
     watcher.close();
     stay();
   };
-  return { worker, undo };
+  return { worker, fail: failed, undo };
 }
 
 function bind(shared: SharedRequests, attached: Attached, failed: (error: unknown) => void): void {
@@ -108,15 +118,18 @@ function lazily<T>(make: () => T): () => T {
   };
 }
 
-function run({ start, registry }: WorkerEnvironment, worker: BackgroundWorker): void {
+function run({ start, registry }: WorkerEnvironment, { worker, fail }: Prepared): void {
   const { registration } = start;
   // 6. main(). Signals are blocked until its synchronous part is over.
   const body = startBody(registration.body, start, registry, worker);
   body.started.then(
     () => {
-      installDefaults(() => {
-        worker.log.fatal(messages.terminatedByAdministrator(registration));
-        process.exit(FAILED);
+      installDefaults({
+        terminate() {
+          worker.log.fatal(messages.terminatedByAdministrator(registration));
+          process.exit(FAILED);
+        },
+        interrupt: () => worker.interrupt(),
       });
       native.unblockSignals();
       deliverHeld();
@@ -126,7 +139,7 @@ function run({ start, registry }: WorkerEnvironment, worker: BackgroundWorker): 
   body.finished.then(
     // Without a code it is process.exitCode's, as at any other end of a Node program.
     (code) => (code === undefined ? process.exit() : process.exit(code)),
-    (error: unknown) => fail(worker.log, start, error),
+    fail,
   );
 }
 
@@ -209,7 +222,17 @@ function callNative(
 }
 
 /** An uncaught error is logged and is exit 1: started again after the restart interval. */
-function fail(log: Logger, { registration }: WorkerStart, error: unknown): void {
+function fail(
+  { start: { registration }, failed }: WorkerEnvironment,
+  worker: BackgroundWorker | null,
+  log: Logger,
+  error: unknown,
+): void {
+  if (worker?.isOverWith(error)) {
+    log.info(messages.databaseGone(registration, error));
+    process.exit(DONE);
+  }
+  failed?.(error);
   log.error({ err: error }, messages.workerFailed(registration, error));
   process.exit(FAILED);
 }

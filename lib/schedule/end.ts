@@ -13,7 +13,7 @@ import {
   SERVER_SIGNALS,
   type ServerSignal,
 } from '../model/standing.ts';
-import type { State, Worker } from '../model/state.ts';
+import { hasLostItsServer, type State, type Worker } from '../model/state.ts';
 
 export function* endWorkers(state: State, now: Instant): Generator<Action> {
   for (const worker of state.workers.values()) {
@@ -51,7 +51,8 @@ export function demandOnWorker(state: State, worker: Worker): EndingSignal | nul
   const isOfTheCrash =
     shutdown !== null || state.launcher.kind === 'absent' || isAttached(worker.registration);
   if (crash.kind === 'ending' && isOfTheCrash) return 'SIGQUIT';
-  return shutdown !== null || worker.terminated ? 'SIGTERM' : null;
+  const isToEnd = shutdown !== null || worker.terminated || hasLostItsServer(state, worker);
+  return isToEnd ? 'SIGTERM' : null;
 }
 
 function signalForWorker(state: State, worker: Worker, now: Instant): EndingSignal | null {
@@ -109,7 +110,8 @@ function serverStrongerAt({ server, limits }: State): Instant {
   return server.toldAt + (server.told === 'SIGINT' ? limits.shutdownMs : limits.quitMs);
 }
 
-function launcherEndsAt({ launcher, workers, server, shutdown, crash, limits }: State): Instant {
+function launcherEndsAt(state: State): Instant {
+  const { launcher, workers, server, startup, shutdown, crash, limits } = state;
   const never = Number.POSITIVE_INFINITY;
   if (launcher.kind !== 'ready') return never;
   const endingSince = Math.max(
@@ -124,16 +126,20 @@ function launcherEndsAt({ launcher, workers, server, shutdown, crash, limits }: 
       unansweredSince = Math.min(unansweredSince, standing.toldAt);
     }
   }
+  if (startup.kind === 'starting') unansweredSince = Math.min(unansweredSince, endingSince);
+  if (startup.kind === 'stopping' && startup.told === 'SIGKILL') {
+    unansweredSince = Math.min(unansweredSince, startup.toldAt);
+  }
   if (server.kind === 'stopping' && server.told === 'SIGKILL') {
     unansweredSince = Math.min(unansweredSince, server.toldAt);
   }
   return unansweredSince + limits.quitMs;
 }
 
-function isStronger<S extends string>(scale: readonly S[], one: S, other: S): boolean {
+export function isStronger<S extends string>(scale: readonly S[], one: S, other: S): boolean {
   return scale.indexOf(one) > scale.indexOf(other);
 }
 
-function after<S extends string>(scale: readonly S[], signal: S): S | null {
+export function after<S extends string>(scale: readonly S[], signal: S): S | null {
   return scale[scale.indexOf(signal) + 1] ?? null;
 }

@@ -1,14 +1,15 @@
 // phases.ts: the next phase, if it is time for it (PostmasterStateMachine).
 //
-// On the way up the phases follow the database, back as well as forth. On the way down they follow
+// On the way up the phases follow the database, or the startup process, back as well as forth. On the way down they follow
 // what is still alive. A crash cycle goes down to WAIT_BACKENDS and up again from STARTUP.
 
 import type { Action } from '../model/action.ts';
 import { isNormal, PHASE_OF_DATABASE, type Phase } from '../model/phase.ts';
 import { isAttached } from '../model/registration.ts';
-import { isAlive } from '../model/standing.ts';
+import { isAlive, isStartupAlive } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
 import { demandOnWorker } from './end.ts';
+import { demandOnStartup } from './startup.ts';
 
 export function* movePhase(state: State): Generator<Action> {
   const target = targetPhase(state);
@@ -33,7 +34,7 @@ function targetPhase(state: State): Phase {
     case 'STOP_BACKENDS':
       return anyoneUntold(state) ? phase : 'WAIT_BACKENDS';
     case 'WAIT_BACKENDS':
-      if (state.shutdown !== null) return anyWorkerAlive(state) ? phase : 'WAIT_XLOG_SHUTDOWN';
+      if (state.shutdown !== null) return anybodyAlive(state) ? phase : 'WAIT_XLOG_SHUTDOWN';
       return state.crash.kind === 'none' ? 'STARTUP' : phase;
     case 'WAIT_XLOG_SHUTDOWN':
       return state.server.kind === 'none' ? 'NO_CHILDREN' : phase;
@@ -48,12 +49,17 @@ function onTheWayUp({ phase, launcher, memory, database }: State): Phase {
   return isReady ? PHASE_OF_DATABASE[database] : 'STARTUP';
 }
 
-function anyWorkerAlive(state: State): boolean {
+/** Workers and the startup process; the server is stopped after them. */
+function anybodyAlive(state: State): boolean {
+  if (isStartupAlive(state.startup)) return true;
   for (const { standing } of state.workers.values()) if (isAlive(standing)) return true;
   return false;
 }
 
 function anyoneUntold(state: State): boolean {
+  const { startup } = state;
+  if (startup.kind === 'starting') return true;
+  if (startup.kind === 'running' && demandOnStartup(state) !== null) return true;
   for (const worker of state.workers.values()) {
     const { kind } = worker.standing;
     if (kind === 'forking') return true;
@@ -64,6 +70,7 @@ function anyoneUntold(state: State): boolean {
 
 /** Who must be gone before memory is made anew: the attached; without a launcher, everybody. */
 function anyoneLeftOfCrash(state: State): boolean {
+  if (isStartupAlive(state.startup)) return true;
   const launcherGone = state.launcher.kind === 'absent';
   for (const { registration, standing } of state.workers.values()) {
     if ((launcherGone || isAttached(registration)) && isAlive(standing)) return true;

@@ -10,6 +10,7 @@ import type { State } from '../model/state.ts';
 import { endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
 import { movePhase } from './phases.ts';
 import { nextStartAt, startNext } from './start.ts';
+import { endStartup, startupStrongerAt } from './startup.ts';
 
 export interface Plan {
   /** In this order. Each is reported back as the event 'done' before the next turn. */
@@ -26,6 +27,7 @@ export function plan(state: State, now: Instant): Plan {
     ...reload(state),
     ...endWorkers(state, now),
     ...endServer(state, now),
+    ...endStartup(state, now),
     ...endLauncher(state, now),
     ...move,
     // What may start is asked in the new phase, on the next turn: the old one may allow too much.
@@ -33,7 +35,8 @@ export function plan(state: State, now: Instant): Plan {
   ];
   // What was done changes the state, and the turn after it computes the next wake-up.
   if (actions.length > 0) return { actions, wakeAt: null };
-  return { actions, wakeAt: earliest(nextStartAt(state, now), nextStrongerAt(state)) };
+  const strongerAt = earliest(nextStrongerAt(state), nextStartupAt(state));
+  return { actions, wakeAt: earliest(nextStartAt(state, now), strongerAt) };
 }
 
 function* forgetGone(state: State): Generator<Action> {
@@ -44,6 +47,11 @@ function* forgetGone(state: State): Generator<Action> {
 
 function* reload(state: State): Generator<Action> {
   if (state.reloadPending && state.shutdown === null) yield { kind: 'reload' };
+}
+
+function nextStartupAt(state: State): Instant | null {
+  const at = startupStrongerAt(state);
+  return Number.isFinite(at) ? at : null;
 }
 
 function earliest(a: Instant | null, b: Instant | null): Instant | null {

@@ -6,6 +6,7 @@
 
 import { deserialize, serialize } from 'node:v8';
 import type { LogOptions } from '../log.ts';
+import type { ServerAddress } from '../model/followed.ts';
 import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
 
 /** The descriptors that a launcher and an exec'ed worker find open, by number. */
@@ -14,12 +15,27 @@ export const CONTROL_DESCRIPTOR = 3;
 export const DEATH_DESCRIPTOR = 4;
 /** The main area, of an exec'ed worker that is attached. The launcher gets it as a message. */
 export const AREA_DESCRIPTOR = 5;
-/** An exec'ed child that initialises shared memory: where it tells its failure. */
+/** An exec'ed child that initialises shared memory, or starts up: where it tells its failure. */
 export const ANSWER_DESCRIPTOR = 6;
+/** The first word of a startup process, if it has come so far; what follows is its failure. */
+export const STARTUP_CONSISTENT = 'consistent\n';
 /** It has the first slot for itself: whoever is attached later has not come yet. */
 export const INITIALIZER_SLOT = 0;
 /** Launcher and its forks: the doorbell of slot 0, which those of the other slots follow. */
 export const FIRST_DOORBELL = 6;
+
+/** The slots of the main area: one for each worker, and one for the startup process, the last. */
+export function slotCountOf({
+  maxWorkerProcesses,
+}: {
+  readonly maxWorkerProcesses: number;
+}): number {
+  return maxWorkerProcesses + 1;
+}
+
+export function startupSlotOf(options: { readonly maxWorkerProcesses: number }): number {
+  return slotCountOf(options) - 1;
+}
 
 /**
  * The last argument of a launcher and of an exec'ed worker. A process title is written over the
@@ -39,8 +55,7 @@ export interface LauncherConfig {
 
 /** What an exec'ed worker gets instead of the memory of a fork. */
 export interface ExecedWorkerConfig extends LauncherConfig {
-  /** null: it is to run the start-up hooks. */
-  readonly start: WorkerStart | null;
+  readonly errand: Errand;
 }
 
 /** launcher → postmaster, once, before its loop. */
@@ -54,6 +69,8 @@ export type Announcement =
       readonly structBytes: number;
       /** Somebody wants to initialise them. */
       readonly startupHooks: boolean;
+      /** The name of the startup process; null: there is none. */
+      readonly startupProcess: string | null;
     }
   | {
       readonly kind: 'refused';
@@ -75,7 +92,12 @@ export type ChildPayload =
   | { readonly kind: 'self-test' }
   /** To run the start-up hooks; its one descriptor is where it tells its failure. */
   | { readonly kind: 'initialize' }
+  /** The startup process; its one descriptor is where it says how far it is. */
+  | { readonly kind: 'startup'; readonly start: WorkerStart }
   | { readonly kind: 'worker'; readonly start: WorkerStart };
+
+/** What a child is for; the self-test is the launcher's own affair. */
+export type Errand = Exclude<ChildPayload, { kind: 'self-test' }>;
 
 /** All that a worker knows of itself when it starts. */
 export interface WorkerStart {
@@ -85,6 +107,8 @@ export interface WorkerStart {
   readonly staticIndex: number | null;
   /** Where worker.connect() goes, for libpq; null if the postmaster follows no database. */
   readonly conninfo: string | null;
+  /** Which of its servers is followed; null: none has been there yet. */
+  readonly server: ServerAddress | null;
 }
 
 export function encodeNote(note: LauncherConfig | ExecedWorkerConfig | Announcement): Buffer {

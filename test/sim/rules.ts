@@ -5,7 +5,7 @@ import type { Action } from '../../lib/model/action.ts';
 import type { Event } from '../../lib/model/event.ts';
 import type { Phase, StartTime } from '../../lib/model/phase.ts';
 import type { Registration } from '../../lib/model/registration.ts';
-import type { Limits, State } from '../../lib/model/state.ts';
+import type { Begin, Limits, State } from '../../lib/model/state.ts';
 import { type Plan, plan } from '../../lib/schedule/plan.ts';
 import { LATENCY_MAX_MS, type World } from './world.ts';
 
@@ -36,6 +36,8 @@ interface Book {
   notBefore: number;
   /** Why it may be forgotten; null: it may not. */
   mayGo: string | null;
+  /** How often the server had been lost when it was forked. */
+  losses: number;
 }
 
 export class Rules {
@@ -43,13 +45,19 @@ export class Rules {
   readonly #limits: Limits;
   readonly #books = new Map<number, Book>();
   readonly #told = new Map<number, number>();
+  readonly #follows: Begin['follows'];
   #forks = 0;
+  /** The followed server, by what was heard of it. */
+  #isAccepted = false;
+  #losses = 0;
+  #startupTold = 0;
   #stopBy = Number.POSITIVE_INFINITY;
   #isEnding = false;
 
-  constructor(world: World, limits: Limits) {
+  constructor(world: World, limits: Limits, follows: Begin['follows']) {
     this.#world = world;
     this.#limits = limits;
+    this.#follows = follows;
   }
 
   broken(rule: string): never {
@@ -74,14 +82,19 @@ export class Rules {
           generation: worker.generation,
           notBefore: at,
           mayGo: after.shutdown !== null ? 'shutdown' : null,
+          losses: this.#losses,
         });
       }
     }
+    if (event.kind === 'database') {
+      this.#accepts(event.state === 'standby' || event.state === 'primary', at);
+    }
+    if (event.kind === 'server-exited' || event.kind === 'server-failed') this.#accepts(false, at);
     if (event.kind === 'terminate') this.#terminated(event.slot, event.generation);
     if (event.kind === 'exited' || event.kind === 'fork-failed') {
       const standing = before.workers.get(event.slot)?.standing;
       const isPresent = standing && 'child' in standing && standing.child === event.child;
-      if (isPresent) this.#ended(event, after, at);
+      if (isPresent) this.#ended(event, standing.kind, after, at);
     }
     if (event.kind === 'launcher-exited') {
       for (const [slot, { standing }] of before.workers) {
@@ -100,9 +113,21 @@ export class Rules {
         if (standing?.kind !== 'running' && standing?.kind !== 'stopping') {
           this.broken('a signal to one without a process');
         }
+        this.#mayEnd(action.slot, standing.child, state);
         this.#stronger(standing.child, STRENGTH[action.signal]);
         return;
       }
+      case 'start-startup-process':
+        this.#mayStartUp(state);
+        this.#startupTold = 0;
+        return;
+      case 'end-startup-process':
+        if (STRENGTH[action.signal] <= this.#startupTold) this.broken('told twice, or weaker');
+        if (state.shutdown === null && state.crash.kind === 'none') {
+          this.broken('the startup process is ended without a reason');
+        }
+        this.#startupTold = STRENGTH[action.signal];
+        return;
       case 'enter':
         if (!EDGES[state.phase].includes(action.phase)) {
           this.broken(`${state.phase} to ${action.phase}`);
@@ -120,6 +145,7 @@ export class Rules {
       case 'finish':
         if (this.#world.children.size > 0) this.broken('a child outlives the end');
         if (this.#world.server !== 'none') this.broken('the server outlives the end');
+        if (this.#startsUp()) this.broken('the startup process outlives the end');
         return;
       case 'start-launcher':
         if (this.#world.launcher !== 'none') this.broken('a second launcher');
@@ -157,6 +183,7 @@ export class Rules {
         this.broken('a child is nobody’s');
       }
     }
+    if (actions.length === 0 && state.course !== 'done') this.#rests(state, now);
     if (actions.length > 0 || wakeAt === null) return;
     if (wakeAt <= now) this.broken('a wake-up in the past');
     if (plan(state, wakeAt).actions.length === 0) this.broken('a wake-up without a reason');
@@ -166,6 +193,9 @@ export class Rules {
 
   /** The world is well and nothing is left to wait for: everybody who may run runs. */
   settled(state: State): void {
+    if (this.#world.startupProcess && this.#world.startup !== 'done') {
+      this.broken('well, and yet not started up');
+    }
     for (const { registration, standing, terminated } of state.workers.values()) {
       if (!terminated && standing.kind !== 'running') {
         this.broken(`${registration.name} is not running but ${standing.kind}`);
@@ -173,9 +203,80 @@ export class Rules {
     }
   }
 
+  #startsUp(): boolean {
+    const { startup } = this.#world;
+    return startup !== 'none' && startup !== 'done';
+  }
+
+  #accepts(does: boolean, at: number): void {
+    if (this.#isAccepted && !does) this.#losses++;
+    const isBack = !this.#isAccepted && does && this.#losses > 0;
+    this.#isAccepted = does;
+    if (!isBack || !this.#limits.restartOnServerLoss) return;
+    // Who waits out its interval failed for want of a server.
+    for (const book of this.#books.values()) {
+      if (isConnected(book.registration)) book.notBefore = Math.min(book.notBefore, at);
+    }
+  }
+
+  #hasLost(book: Book): boolean {
+    const { restartOnServerLoss } = this.#limits;
+    return restartOnServerLoss && isConnected(book.registration) && book.losses < this.#losses;
+  }
+
+  #mayEnd(slot: number, child: number, state: State): void {
+    const book = this.#books.get(slot) as Book;
+    const wasTold = this.#told.has(child);
+    const isReason =
+      state.shutdown !== null ||
+      state.crash.kind !== 'none' ||
+      book.mayGo === 'terminated' ||
+      this.#hasLost(book);
+    if (!isReason && !wasTold) this.broken('a worker is ended without a reason');
+  }
+
+  /** There is nothing to do now: so nobody must be left for whom there was. */
+  #rests(state: State, now: number): void {
+    for (const [slot, { standing }] of state.workers) {
+      const book = this.#books.get(slot) as Book;
+      if (standing.kind === 'running' && this.#hasLost(book)) {
+        this.broken('a worker is left with a server that is lost');
+      }
+      if (standing.kind === 'due' && standing.notBefore > now && book.notBefore <= now) {
+        this.broken('a worker waits for longer than it must');
+      }
+    }
+    const isEnding = state.crash.kind !== 'none' || state.shutdown !== null;
+    if (isEnding && state.startup.kind === 'running') this.broken('the startup process is left');
+  }
+
+  #mayStartUp(state: State): void {
+    if (!this.#world.startupProcess) this.broken('a startup process that does not exist');
+    if (this.#startsUp()) this.broken('a second startup process');
+    if (this.#world.launcher === 'alive' && this.#world.startup === 'done') {
+      this.broken('a startup process that is done');
+    }
+    if (this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
+      this.broken('a startup process before memory is ready');
+    }
+    if (state.phase !== 'STARTUP') this.broken(`a startup process in ${state.phase}`);
+    if (state.crash.kind !== 'none') this.broken('a startup process in a crash cycle');
+    if (state.shutdown !== null) this.broken('a startup process in a shutdown');
+  }
+
+  /** Has the startup process come so far that this worker may run? Of a world that is alive. */
+  #isStartedUpFor(startTime: StartTime): boolean {
+    const { startupProcess, startup, launcher } = this.#world;
+    if (!startupProcess || launcher !== 'alive' || startTime === 'PostmasterStart') return true;
+    if (startup === 'done') return true;
+    // 'ending': it was consistent, and its end is not heard of yet.
+    return startTime === 'ConsistentState' && (startup === 'consistent' || startup === 'ending');
+  }
+
   #boundStop(at: number): void {
     const { shutdownMs, quitMs } = this.#limits;
-    // The answer to a fork, then each ladder to its end: the workers', then the server's.
+    // The answer to a fork, then each ladder to its end: the workers' and the startup process's,
+    // which go side by side, then the server's.
     this.#stopBy = at + 2 * (shutdownMs + quitMs) + 8 * LATENCY_MAX_MS;
   }
 
@@ -184,7 +285,12 @@ export class Rules {
     if (book?.generation === generation) book.mayGo = 'terminated';
   }
 
-  #ended(event: Extract<Event, { kind: 'exited' | 'fork-failed' }>, after: State, at: number) {
+  #ended(
+    event: Extract<Event, { kind: 'exited' | 'fork-failed' }>,
+    was: string,
+    after: State,
+    at: number,
+  ) {
     const book = this.#books.get(event.slot) as Book;
     if (event.kind === 'fork-failed') {
       this.#failed(event.slot, at);
@@ -193,7 +299,11 @@ export class Rules {
     const { cause, cleanDetach } = event.exit;
     const isAttached = book.registration.flags.includes('SHMEM_ACCESS');
     const isOrderly = cause.kind === 'code' && cause.code <= 1 && (cleanDetach || !isAttached);
-    if (isOrderly && cause.code === 0) {
+    const isVictim = this.#hasLost(book) && book.registration.restartTime !== 'never';
+    if (isOrderly && isVictim && (was === 'stopping' || cause.code === 1)) {
+      // It went with its server.
+      book.notBefore = at;
+    } else if (isOrderly && cause.code === 0) {
       if (book.registration.restartOnExit0) book.notBefore = at;
       else book.mayGo = 'exit 0';
     } else if (isOrderly || !isAttached) {
@@ -221,6 +331,15 @@ export class Rules {
     if (book === undefined || worker?.standing.kind !== 'due') this.broken('a fork for nobody');
     if (!OPEN_IN[worker.registration.startTime].includes(state.phase)) this.broken('wrong phase');
     if (state.crash.kind !== 'none') this.broken('a start in a crash cycle');
+    if (!this.#isStartedUpFor(worker.registration.startTime))
+      this.broken('a start before its time');
+    if (
+      this.#follows !== 'nothing' &&
+      !this.#isAccepted &&
+      worker.registration.startTime !== 'PostmasterStart'
+    ) {
+      this.broken('a start without the server');
+    }
     const needsMemory = worker.registration.startTime !== 'PostmasterStart';
     if (needsMemory && this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
       this.broken('a start before memory is ready');
@@ -231,6 +350,7 @@ export class Rules {
     if (book.mayGo !== null) this.broken(`a start in spite of: ${book.mayGo}`);
     if (child <= this.#forks) this.broken('a child’s number is used twice');
     this.#forks = child;
+    book.losses = this.#losses;
   }
 
   #stronger(child: number, strength: number): void {
@@ -252,6 +372,7 @@ export class Rules {
   }
 
   #mayReset(state: State): void {
+    if (this.#startsUp()) this.broken('memory goes under the startup process');
     for (const { attached } of this.#world.children.values()) {
       if (attached || state.launcher.kind === 'absent')
         this.broken('memory goes under a live child');
@@ -275,4 +396,8 @@ export class Rules {
       this.broken('a worker is forgotten without a reason');
     this.#books.delete(slot);
   }
+}
+
+function isConnected({ flags }: Registration): boolean {
+  return flags.includes('BACKEND_DATABASE_CONNECTION');
 }

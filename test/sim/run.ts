@@ -42,6 +42,7 @@ export class Life {
       quitMs: 5_000,
       serverRestartMs: 1_000,
       restartAfterCrash: random.chance(0.9),
+      restartOnServerLoss: random.chance(0.7),
     };
     const statics = Array.from(
       { length: random.below(this.#limits.slotCount + 1) },
@@ -51,8 +52,8 @@ export class Life {
       }),
     );
     this.#follows = random.pick(['nothing', 'conninfo', 'embedded'] as const);
-    this.#world = new World(random, statics);
-    this.#rules = new Rules(this.#world, this.#limits);
+    this.#world = new World(random, statics, this.#follows === 'nothing');
+    this.#rules = new Rules(this.#world, this.#limits, this.#follows);
     this.#state = initialState({ limits: this.#limits, follows: this.#follows });
   }
 
@@ -122,6 +123,7 @@ export class Life {
     else if (dice < 800) this.#echo();
     else if (dice < 810) this.#jump();
     else if (dice < 812) this.#fatal();
+    else this.#world.moveStartup();
   }
 
   #fatal(): void {
@@ -134,10 +136,15 @@ export class Life {
   #registration(): Registration {
     const random = this.#random;
     const isAttached = random.chance(0.5);
+    const isConnected = isAttached && random.chance(0.5);
     return {
       name: `w${this.#registered++}`,
       type: 'w',
-      flags: isAttached ? ['SHMEM_ACCESS'] : [],
+      flags: isConnected
+        ? ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION']
+        : isAttached
+          ? ['SHMEM_ACCESS']
+          : [],
       // Whoever starts before memory is ready cannot be attached; register/check.ts refuses it.
       startTime: random.pick(
         isAttached
@@ -208,11 +215,14 @@ export class Life {
   /** Everything is well from here on; until nothing is left to wait for. */
   #calm(): void {
     this.#world.isWell = true;
-    this.#world.database('primary');
+    if (this.#follows !== 'nothing') this.#world.database('primary');
     for (const from = this.#turns; this.#state.course !== 'done'; ) {
       if (this.#turns - from > CALM_TURNS_MAX)
         this.#rules.broken('no rest in a world that is well');
-      if (!this.#turn() && !this.#sleep(0)) return;
+      if (this.#turn() || this.#sleep(0)) continue;
+      // A startup process that still has something to do does it now.
+      this.#world.moveStartup();
+      if (!this.#sleep(0)) return;
     }
   }
 

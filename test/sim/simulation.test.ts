@@ -32,17 +32,23 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
   // Everything that can happen has happened often, or this has shown nothing.
   const rare: Event['kind'][] = ['lock-file-lost', 'database-refused', 'launcher-failed'];
   for (const kind of rare) expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(5);
-  const common = ['exited', 'forked', 'fork-failed', 'launcher-exited', 'registered', 'terminate'];
+  const common: Event['kind'][] = [
+    ...(['exited', 'forked', 'fork-failed', 'launcher-exited', 'registered', 'terminate'] as const),
+    ...(['database', 'startup-started', 'startup-consistent', 'startup-exited'] as const),
+  ];
   const done = [
     'fork',
     'end-worker',
     'end-server',
     'reset-memory',
     'initialize-memory',
+    'start-startup-process',
     'forget',
     'reload',
     'enter',
   ];
+  // Only while it is at work, which is soon over.
+  expect(counts.get('done: end-startup-process') ?? 0).toBeGreaterThan(100);
   for (const kind of [...common, ...done.map((one) => `done: ${one}`)]) {
     expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(1_000);
   }

@@ -74,7 +74,7 @@ Result<AreaLayout> MainArea::layoutFor(const AreaShape& shape) {
 }
 
 Result<MainArea> MainArea::create(uint32_t slotCount, size_t structBytes, size_t windowBytes) {
-  PM_ASSERT(slotCount >= 1 && slotCount <= kMaxSlotCount, "a main area has 1 to 262143 slots");
+  PM_ASSERT(slotCount >= 1 && slotCount <= kMaxSlotCount, "a main area has 1 to 262144 slots");
   const AreaShape shape{slotCount, structBytes, windowBytes};
   Result<AreaLayout> layout = layoutFor(shape);
   if (!layout.ok()) return layout.error();

@@ -59,7 +59,7 @@ namespace bgworker {
 
 inline constexpr uint64_t kMainAreaMagic = 0x0061657241574742;  // "BGWArea" in memory
 inline constexpr uint32_t kMainAreaVersion = 3;
-inline constexpr uint32_t kMaxSlotCount = 262143;
+inline constexpr uint32_t kMaxSlotCount = 262144;
 inline constexpr size_t kCacheLineBytes = 64;
 /** What the process table needs for each slot: sizeof(SharedProcess), asserted where that is. */
 inline constexpr size_t kProcessBytes = 1088;

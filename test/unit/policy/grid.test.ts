@@ -25,6 +25,7 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
     pid: 51,
     workers: [{ staticIndex: 0, registration: ONE }],
     startupHooks: false,
+    startupProcess: false,
   },
   'launcher-failed': { kind: 'launcher-failed', error: ERROR },
   'launcher-exited': { kind: 'launcher-exited' },
@@ -36,6 +37,10 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
   'server-exited': { kind: 'server-exited' },
   database: { kind: 'database', state: 'unreachable', detail: 'gone' },
   'database-refused': { kind: 'database-refused', error: ERROR },
+  'startup-started': { kind: 'startup-started', pid: 8 },
+  'startup-not-started': { kind: 'startup-not-started', call: 'fork', why: 'EAGAIN' },
+  'startup-consistent': { kind: 'startup-consistent' },
+  'startup-exited': { kind: 'startup-exited', exit: exit('SIGSEGV'), said: null },
   'memory-ready': { kind: 'memory-ready' },
   'memory-failed': { kind: 'memory-failed', error: ERROR },
   registered: { kind: 'registered', slot: 0, registration: attached() },
@@ -49,6 +54,11 @@ const EVENTS: { readonly [N in EventName]: EventOf<N> } = {
   'done: end-worker': { kind: 'done', action: { kind: 'end-worker', slot: 0, signal: 'SIGKILL' } },
   'done: end-launcher': { kind: 'done', action: { kind: 'end-launcher' } },
   'done: end-server': { kind: 'done', action: { kind: 'end-server', signal: 'SIGINT' } },
+  'done: start-startup-process': { kind: 'done', action: { kind: 'start-startup-process' } },
+  'done: end-startup-process': {
+    kind: 'done',
+    action: { kind: 'end-startup-process', signal: 'SIGQUIT' },
+  },
   'done: reload': { kind: 'done', action: { kind: 'reload' } },
   'done: enter': { kind: 'done', action: { kind: 'enter', phase: 'STARTUP' } },
   'done: forget': { kind: 'done', action: { kind: 'forget', slot: 0 } },
@@ -85,6 +95,10 @@ const TABLE: { readonly [N in EventName]: string } = {
   'server-exited': '        .       .       .       .       .       .       .    ',
   database: '               .       .       .       .       .       .       .    ',
   'database-refused': '     .       .       .       .       .       .       .    ',
+  'startup-started': '      .       .       .       .       .       .       .    ',
+  'startup-not-started': '  .       .       .       .       .       .       .    ',
+  'startup-consistent': '   .       .       .       .       .       .       .    ',
+  'startup-exited': '       .       .       .       .       .       .       .    ',
   'memory-ready': '         .       .       .       .       .       .       .    ',
   'memory-failed': '        .       .       .       .       .       .       .    ',
   registered: '             .       .       .       .       .       .       .    ',
@@ -98,6 +112,8 @@ const TABLE: { readonly [N in EventName]: string } = {
   'done: end-worker': '     .       .       SIGKILL SIGKILL SIGKILL SIGKILL .    ',
   'done: end-launcher': '   .       .       .       .       .       .       .    ',
   'done: end-server': '     .       .       .       .       .       .       .    ',
+  'done: start-startup-process': '.  .       .       .       .       .       .    ',
+  'done: end-startup-process': ' .   .       .       .       .       .       .    ',
   'done: reload': '         .       .       .       .       .       .       .    ',
   'done: enter': '          .       .       .       .       .       .       .    ',
   'done: forget': '         .       .       .       .       .       .       -    ',
@@ -236,7 +252,13 @@ describe('a slot', () => {
     }));
     state = apply(state, {
       at: 0,
-      event: { kind: 'launcher-ready', pid: 1, startupHooks: false, workers: announced },
+      event: {
+        kind: 'launcher-ready',
+        pid: 1,
+        startupHooks: false,
+        startupProcess: false,
+        workers: announced,
+      },
     });
     const names = [...state.workers.values()].sort((a, b) => a.slot - b.slot);
     expect(names.map((one) => one.registration.name)).toEqual(['s0', 'd1', 'd2', 's1']);

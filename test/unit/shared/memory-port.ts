@@ -6,8 +6,8 @@
 
 import {
   LOCK_ACQUIRED,
-  NO_NODE,
   type LockMode,
+  NO_NODE,
   type SharedPort,
 } from '../../../lib/shared/port.ts';
 import { SLOT_WORDS } from '../../../lib/shared/waits.ts';
