@@ -7,7 +7,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Event } from '../model/event.ts';
 import type { ChildId, EndingSignal, Pid } from '../model/standing.ts';
 import { type DescriptorWatcher, native } from '../native.ts';
-import { STARTUP_CONSISTENT, type WorkerStart } from '../travel/notes.ts';
+import { STARTUP_CONSISTENT, STARTUP_WORDS_MAX_BYTES, type WorkerStart } from '../travel/notes.ts';
 import { type ChildEnd, causeOf } from './child-end.ts';
 import type { LauncherProcess } from './launcher-process.ts';
 import type { NodeChildren } from './node-children.ts';
@@ -44,9 +44,6 @@ function startOf(name: string, slot: number): WorkerStart {
     server: null,
   };
 }
-
-/** How much of its words is kept. */
-const SAID_MAX_BYTES = 4_096;
 
 export class StartupChild {
   readonly #child: ChildId;
@@ -126,6 +123,7 @@ class Words {
   readonly #watcher: DescriptorWatcher;
   readonly #onConsistent: () => void;
   #isConsistent = false;
+  #isClosed = false;
   #heard = '';
 
   /** `descriptor` is ours to close from here on. */
@@ -144,10 +142,11 @@ class Words {
 
   /** Hears what there is to hear. */
   listen(): void {
+    if (this.#isClosed) return;
     const text = this.#read();
     if (text === null) return;
-    // It has closed its end, or talks without end: nothing more is wanted of it.
-    if (text === '' || this.#heard.length > SAID_MAX_BYTES) return this.#watcher.close();
+    // It has closed its end; or it talks without end, and nobody may be kept waiting by that.
+    if (text === '' || this.#heard.length > STARTUP_WORDS_MAX_BYTES) return this.close();
     this.#heard += text;
     if (this.#isConsistent || !this.#heard.startsWith(STARTUP_CONSISTENT)) return;
     this.#isConsistent = true;
@@ -155,14 +154,17 @@ class Words {
     this.#onConsistent();
   }
 
+  /** Idempotent. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#watcher.close();
     closeSync(this.#descriptor);
   }
 
   /** '': the end. null: nothing now. */
   #read(): string | null {
-    const buffer = Buffer.alloc(SAID_MAX_BYTES);
+    const buffer = Buffer.alloc(STARTUP_WORDS_MAX_BYTES);
     try {
       return buffer.toString('utf8', 0, readSync(this.#descriptor, buffer));
     } catch (error) {

@@ -7,7 +7,7 @@ import { closeSync, writeSync } from 'node:fs';
 import type { Logger } from '../log.ts';
 import { sentenceOf } from '../messages.ts';
 import type { Attached } from '../shared/attached.ts';
-import { STARTUP_CONSISTENT, type WorkerStart } from '../travel/notes.ts';
+import { STARTUP_CONSISTENT, STARTUP_WORDS_MAX_BYTES, type WorkerStart } from '../travel/notes.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { runWorker, type WorkerEnvironment } from './run-worker.ts';
 import type { RegisteredStartup } from './startup-options.ts';
@@ -46,8 +46,8 @@ export interface StartupEnvironment extends Omit<WorkerEnvironment, 'registry'> 
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
 export function runStartup({ answerDescriptor, ...environment }: StartupEnvironment): void {
   const { startup, shared } = environment.registry;
-  const say = (text: string) => {
-    writeSync(answerDescriptor, text);
+  const say = (words: string | Uint8Array) => {
+    writeSync(answerDescriptor, Buffer.from(words));
   };
   runWorker({
     ...environment,
@@ -62,7 +62,7 @@ export function runStartup({ answerDescriptor, ...environment }: StartupEnvironm
     },
     make: (start, attached, log) => new StartupProcess(start, attached, log, say),
     failed(error) {
-      say(sentenceOf(error));
+      say(Buffer.from(sentenceOf(error)).subarray(0, STARTUP_WORDS_MAX_BYTES));
       closeSync(answerDescriptor);
     },
   });

@@ -19,6 +19,8 @@ export const AREA_DESCRIPTOR = 5;
 export const ANSWER_DESCRIPTOR = 6;
 /** The first word of a startup process, if it has come so far; what follows is its failure. */
 export const STARTUP_CONSISTENT = 'consistent\n';
+/** How much of its failure it tells; less than a pipe holds, so that it never waits for a reader. */
+export const STARTUP_WORDS_MAX_BYTES = 4_096;
 /** It has the first slot for itself: whoever is attached later has not come yet. */
 export const INITIALIZER_SLOT = 0;
 /** Launcher and its forks: the doorbell of slot 0, which those of the other slots follow. */
