@@ -262,8 +262,9 @@ export function databaseAway(state: string, detail: string): string {
     : `the database is not reachable: ${detail}`;
 }
 
-export function following(where: string): string {
-  return `following the database server at ${where}`;
+export function following(where: string, instead: string | null): string {
+  const again = instead === null ? '' : ` again; only the session had been ended: ${instead}`;
+  return `following the database server at ${where}${again}`;
 }
 
 export const serverLost =

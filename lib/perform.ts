@@ -214,9 +214,9 @@ export class Performer {
     this.#database = { conninfo, server: null };
     this.#follower = follow({
       conninfo,
-      onConnected: (server, where) => {
+      onConnected: (server, where, instead) => {
         this.#database = { conninfo, server };
-        this.#log.info(messages.following(where));
+        this.#log.info(messages.following(where, instead));
       },
       onState: (state, detail) => this.#hooks.post({ kind: 'database', state, detail }),
       onRefused: (error) => this.#hooks.post({ kind: 'database-refused', error }),

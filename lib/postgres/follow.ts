@@ -1,8 +1,10 @@
 // follow.ts: watches a PostgreSQL server and says in which state it is, for the phases.
 //
 // One idle connection while the server is there: its end is the news that the server is gone, so
-// nothing is asked while nothing happens. While it is away it is looked for, at all hosts of the
-// connection string, after a pause; and a standby, which does not say by itself that it has been
+// nothing is asked while nothing happens. Or it is only the end of this session, which somebody has
+// ended (an administrator, a timeout for idle ones): so who is let in again at once, by a server that
+// has not been started since, has lost nothing. While it is away it is looked for, at all hosts of
+// the connection string, after a pause; and a standby, which does not say by itself that it has been
 // promoted, is asked for an answer (recovery.ts).
 
 import { BgworkerError } from '../errors.ts';
@@ -14,13 +16,16 @@ import { connectTo } from './connect/connect.ts';
 import { overrideConninfo, processEnvironment, resolveConninfo } from './conninfo/index.ts';
 import { connectMessages } from './conninfo/messages.ts';
 import { isInRecovery, noLongerSuits } from './recovery.ts';
-import { CANNOT_CONNECT_NOW, sqlState } from './sql-state.ts';
+import { CANNOT_CONNECT_NOW, INSUFFICIENT_PRIVILEGE, sqlState } from './sql-state.ts';
 import { watchful } from './watchful.ts';
 
 export interface FollowOptions {
   readonly conninfo: string;
-  /** There is a connection: to this one of the servers that the connection string names. */
-  onConnected(server: ServerAddress, where: string): void;
+  /**
+   * There is a connection: to this one of the servers that the connection string names. `instead`:
+   * how the one before it ended, if no server was lost by that.
+   */
+  onConnected(server: ServerAddress, where: string, instead: string | null): void;
   /**
    * Called for each change, and once at the beginning when anything is known; also when it is away
    * for another reason than before. `detail`: that reason.
@@ -64,32 +69,65 @@ async function run(options: FollowOptions, signal: AbortSignal): Promise<void> {
     if (isNews && !signal.aborted) options.onState(state, detail);
     last = { state, detail };
   };
+  const sayAway = (error: unknown) => say(stateOfFailure(error), reasonOf(error));
+  /** The server of the present session, or of the last one. */
+  let server: string | null = null;
+  /** How that session ended, if its server may still be there. */
+  let ended: unknown = null;
   while (!signal.aborted) {
     const from = performance.now();
     try {
-      await stay(options, signal, (state) => {
-        hasConnected = true;
-        say(state, null);
+      await stay(options, signal, {
+        arrived: ({ address, where, life }) => {
+          hasConnected = true;
+          const isTheSame = ended !== null && life !== null && server === life;
+          options.onConnected(address, where, isTheSame ? reasonOf(ended) : null);
+          if (ended !== null && !isTheSame) sayAway(ended);
+          server = life;
+          ended = null;
+        },
+        say: (state) => say(state, null),
       });
     } catch (error) {
       if (signal.aborted) return;
       if (!hasConnected && isFinal(error, options.conninfo))
         return options.onRefused(error as Error);
-      say(stateOfFailure(error), error instanceof Error ? error.message : String(error));
+      const wasThere = performance.now() - from > PAUSE_MAX_MS && ended === null && server !== null;
+      // One that was there for a while is probably being started again; one that only lets us in and
+      // out is not hurried.
+      if (wasThere) pauseMs = PAUSE_MIN_MS;
+      if (wasThere && !isOfTheNetwork(error)) {
+        ended = error;
+        continue;
+      }
+      if (ended !== null) sayAway(ended);
+      ended = null;
+      server = null;
+      sayAway(error);
     }
-    // One that was there for a while is probably being started again; one that only lets us in and
-    // out is not hurried.
-    if (hasConnected && performance.now() - from > PAUSE_MAX_MS) pauseMs = PAUSE_MIN_MS;
     await pause(pauseMs, signal);
     pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
   }
 }
 
+/** A server that a session has been got from. */
+interface Arrival {
+  readonly address: ServerAddress;
+  readonly where: string;
+  /** Names the server from one start of it to the next; null: it does not say. */
+  readonly life: string | null;
+}
+
+interface StayHooks {
+  arrived(server: Arrival): void;
+  say(state: DatabaseState): void;
+}
+
 /** From a connection to its end. Throws what ended it. */
 async function stay(
-  { conninfo, onConnected }: FollowOptions,
+  { conninfo }: FollowOptions,
   signal: AbortSignal,
-  say: (state: DatabaseState) => void,
+  { arrived, say }: StayHooks,
 ): Promise<void> {
   const wanted = overrideConninfo(conninfo, { applicationName: 'bgworker postmaster' });
   const target = watchful(resolveConninfo(wanted, processEnvironment()));
@@ -97,7 +135,10 @@ async function stay(
   const session = new Session(client, signal);
   try {
     const { password: _, ...address } = client.endpoint.host;
-    onConnected(address, client.endpoint.where);
+    const { where } = client.endpoint;
+    const startedAt = await orAborted(startOf(client), session.over);
+    const life = startedAt === null ? null : `${where}, started ${startedAt}`;
+    arrived({ address, where, life });
     while (await orAborted(isInRecovery(client), session.over)) {
       say('standby');
       await pause(STANDBY_LOOK_MS, session.over);
@@ -143,6 +184,29 @@ class Session {
   }
 
   readonly #give = (): void => this.#over.abort(this.#unwanted.reason);
+}
+
+/** The one statement that it ever runs. null: this user may not ask. */
+async function startOf(client: TargetClient): Promise<string | null> {
+  try {
+    const { rows } = await client.query<{ at: string }>(
+      'SELECT pg_catalog.pg_postmaster_start_time()::text AS at',
+    );
+    return rows[0]?.at ?? null;
+  } catch (error) {
+    if (sqlState(error) === INSUFFICIENT_PRIVILEGE) return null;
+    throw error;
+  }
+}
+
+/** Not a word of the server's, and no farewell: asking the same host again would take its time. */
+function isOfTheNetwork(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'].includes(String(code));
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function stateOfFailure(error: unknown): DatabaseState {

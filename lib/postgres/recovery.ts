@@ -17,8 +17,10 @@ export async function isInRecovery(client: TargetClient): Promise<boolean> {
     return client.reported('in_hot_standby') === 'on';
   }
   // PostgreSQL before 14.
-  const { rows } = await client.query<{ yes: boolean }>('SELECT pg_is_in_recovery() AS yes');
-  return rows[0]?.yes === true;
+  const { rows } = await client.query<{ answer: boolean }>(
+    'SELECT pg_catalog.pg_is_in_recovery() AS answer',
+  );
+  return rows[0]?.answer === true;
 }
 
 /** Who asked for a standby has none any more when it is promoted; null: all is well. */

@@ -4,6 +4,7 @@
 export const CANNOT_CONNECT_NOW = '57P03';
 /** "database does not exist". */
 export const INVALID_CATALOG_NAME = '3D000';
+export const INSUFFICIENT_PRIVILEGE = '42501';
 export const SERIALIZATION_FAILURE = '40001';
 export const DEADLOCK_DETECTED = '40P01';
 

@@ -29,7 +29,7 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
     const after = postmaster.mark();
     await primary.kill();
     await postmaster.logged(/is not reachable: .*session is read-only/);
-    expect(postmaster.all('phase').at(-1)).toMatchObject({ phase: 'STARTUP' });
+    await postmaster.until('phase', ({ phase }) => phase === 'STARTUP', { after });
     await standby.promote();
     const again = await postmaster.heard('one', 'connected', { after });
     expect(again.value).toMatchObject({ inRecovery: false, host: standby.host });

@@ -70,9 +70,11 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
         { name: 'once', main: 'connected', flags: DATABASE, restartTime: 'never' },
         { name: 'attached', main: 'idle', flags: ['SHMEM_ACCESS'] },
         { name: 'alone', main: 'idle' },
+        { name: 'program', exec: ['sleep', '1000'], database: 'postgres', restartTime: LONG },
       ],
     });
     const first = new Map<string, number>();
+    first.set('program', (await postmaster.startOf('program')).pid);
     for (const name of ['watching', 'careless', 'once']) {
       first.set(name, (await postmaster.heard(name, 'connected')).pid);
     }
@@ -88,6 +90,8 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
     });
     expect(await postmaster.exitOf('careless', after)).toMatchObject({ standing: 'due' });
     expect(await postmaster.exitOf('once', after)).toMatchObject({ standing: 'gone' });
+    const program = await postmaster.exitOf('program', after);
+    expect(program).toMatchObject({ how: 'SIGTERM', standing: 'due' });
 
     await server.start();
     await postmaster.until('phase', ({ phase }) => phase === 'RUN', { after });
@@ -95,6 +99,7 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
       const again = await postmaster.heard(name, 'connected', { after });
       expect(again.pid).not.toBe(first.get(name));
     }
+    expect((await postmaster.startOf('program', after)).pid).not.toBe(first.get('program'));
     const shown = await postmaster.workers();
     expect(shown.map(({ name }) => name)).not.toContain('once');
     for (const name of ['attached', 'alone']) {
@@ -118,7 +123,35 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
     const again = await postmaster.heard('one', 'connected', { after });
     expect(again.pid).not.toBe(pid);
     await postmaster.until('phase', ({ phase }) => phase === 'RUN', { after });
-    expect(phasesAfter(postmaster, after).at(0)).toBe('STARTUP');
+    // While it stops it says that nobody can connect now.
+    expect(['STARTUP', 'RECOVERY']).toContain(phasesAfter(postmaster, after).at(0));
+    await postmaster.stop();
+  });
+
+  test('only the session that watches is ended: nothing else happens', async () => {
+    const server = await Server.start(installation);
+    const postmaster = await startPostmaster({
+      postgres: { conninfo: server.conninfo() },
+      cast: [{ name: 'one', main: 'connected', flags: DATABASE }],
+    });
+    const { pid } = await postmaster.heard('one', 'connected');
+    const after = postmaster.mark();
+    // Not in its first second: one that is ended at once and again is not hurried.
+    const watcher =
+      "application_name = 'bgworker postmaster' AND backend_start < now() - '1.1 s'::interval";
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${watcher}`;
+    await vi.waitFor(async () => expect(await server.query(end)).toHaveLength(1), {
+      ...{ timeout: 15_000, interval: 100 },
+    });
+    await postmaster.logged(
+      /following .* again; only the session had been ended: terminating connection due to admin/,
+    );
+    expect(postmaster.all('exit')).toEqual([]);
+    expect(phasesAfter(postmaster, after)).toEqual([]);
+    // It is followed all the same.
+    await server.stop();
+    await postmaster.until('phase', ({ phase }) => phase === 'STARTUP', { after });
+    expect(await postmaster.exitOf('one', after)).toMatchObject({ pid });
     await postmaster.stop();
   });
 

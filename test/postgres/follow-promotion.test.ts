@@ -39,21 +39,21 @@ describe.each(INSTALLATIONS)('$name', (installation) => {
     await postmaster.stop();
   });
 
-  test('the connection that watches never runs a statement, and has no transaction', async () => {
+  test('the connection that watches has no transaction, and runs no statement when it asks', async () => {
     const primary = await Server.start(installation);
     const standby = await primary.standby();
     const postmaster = await startPostmaster({ postgres: { conninfo: standby.conninfo() } });
     const look = () =>
       standby.query(
-        `SELECT state, query, backend_xmin, xact_start, state_change
+        `SELECT state, query, query_start, backend_xmin, xact_start
           FROM pg_stat_activity WHERE application_name = 'bgworker postmaster'`,
       );
-    const idle = { state: 'idle', query: '', backend_xmin: null, xact_start: null };
-    expect(await look()).toMatchObject([idle]);
+    const before = await look();
+    expect(before).toMatchObject([{ state: 'idle', backend_xmin: null, xact_start: null }]);
     await standby.promote();
     // It was asked by then, or nobody would know.
     await postmaster.until('phase', ({ phase }) => phase === 'RUN');
-    expect(await look()).toMatchObject([idle]);
+    expect(await look()).toEqual(before);
     await postmaster.stop();
   });
 
