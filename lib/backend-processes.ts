@@ -12,6 +12,7 @@ import type { Connections } from './listen/connections.ts';
 import type { Backend, BackendRegistration, ConnectionId, Place } from './model/clients.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import type { ChildId, Pid } from './model/standing.ts';
 import type { State } from './model/state.ts';
 import { native, type Peer } from './native.ts';
@@ -43,7 +44,7 @@ export interface BackendRequest {
   /** null: a spare one. */
   readonly client: { readonly connection: ConnectionId; readonly peer: Peer } | null;
   /** Where the database is, if there is one. */
-  readonly conninfo: string | null;
+  readonly database: FollowedDatabase | null;
 }
 
 export class BackendProcesses {
@@ -54,7 +55,7 @@ export class BackendProcesses {
     this.#options = options;
   }
 
-  start({ child, place, registration, client, conninfo }: BackendRequest): void {
+  start({ child, place, registration, client, database }: BackendRequest): void {
     const launcher = this.#options.launcher();
     if (launcher === null) return;
     const { memory, connections, nodes } = this.#options;
@@ -69,7 +70,7 @@ export class BackendProcesses {
     const start = {
       slot: memory.slotOf(place),
       registration: travelling,
-      conninfo,
+      database,
       peer: client?.peer ?? null,
     };
     const errand = { kind: 'backend', start } as const;
@@ -141,10 +142,12 @@ export class BackendProcesses {
     if (known === undefined) return;
     const { memory, post } = this.#options;
     const slot = memory.slotOf(known.place);
+    const activity = memory.takeActivity(slot);
     const exit: Exit = {
       cause: causeOf(end),
       cleanDetach: !memory.takeDeadMan(slot),
       usage: end.kind === 'reaped' ? end.usage : null,
+      ...(activity !== null && { activity }),
     };
     memory.release(slot);
     post({ kind: 'backend-exited', place: known.place, child, exit });

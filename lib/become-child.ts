@@ -14,6 +14,7 @@ import { initializeMemory } from './run/initialize-memory.ts';
 import type { BackendEnvironment } from './run/run-backend.ts';
 import type { WorkerEnvironment } from './run/run-worker.ts';
 import { runSelfTest } from './run/self-test.ts';
+import { runStartup } from './run/startup-process.ts';
 import { decodePayload, type LauncherConfig, type ProcessStart } from './travel/notes.ts';
 
 export interface Inherited {
@@ -51,6 +52,13 @@ export function becomeChild(
     case 'initialize':
       runHooks(child, inherited);
       break;
+    case 'startup': {
+      const { start } = payload;
+      const [answerDescriptor] = child.descriptors;
+      if (answerDescriptor === undefined) return native.exitNow(1);
+      runStartup({ ...common, start, memory: memoryOf(start), answerDescriptor });
+      break;
+    }
     case 'worker': {
       const { start } = payload;
       const argumentDescriptor = child.descriptors[0] ?? null;

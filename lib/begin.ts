@@ -19,6 +19,7 @@ export function beginOf(options: CheckedOptions): Begin {
       quitMs: QUIT_MS,
       serverRestartMs: SERVER_RESTART_MS,
       restartAfterCrash,
+      restartOnServerLoss: postgres?.onServerLoss !== 'keep',
     },
     follows: followsOf(postgres),
     ...(clients !== null && { clients }),

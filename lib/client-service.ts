@@ -10,6 +10,7 @@ import { Listeners } from './listen/listeners.ts';
 import type { Logger } from './log.ts';
 import type { ClientAction } from './model/clients.ts';
 import type { Event } from './model/event.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import type { ListenAddress, ListenEntry } from './model/listening.ts';
 import { unreachable } from './model/standing.ts';
 import type { State } from './model/state.ts';
@@ -52,8 +53,8 @@ export class ClientService {
     return this.#listeners.addresses;
   }
 
-  /** `conninfo`: where the database is, if there is one. */
-  perform(action: ClientAction, state: State, conninfo: string | null): void {
+  /** `database`: where it is, if there is one. */
+  perform(action: ClientAction, state: State, database: FollowedDatabase | null): void {
     const { registration, backends, arrivals } = state.clients;
     switch (action.kind) {
       case 'listen':
@@ -69,7 +70,7 @@ export class ClientService {
         if (registration === null) return;
         const { child, place, connection } = action;
         const client = arrivals.find((one) => one.client.connection === connection)?.client ?? null;
-        return this.processes.start({ child, place, registration, client, conninfo });
+        return this.processes.start({ child, place, registration, client, database });
       }
       case 'hand-over': {
         const backend = backends.get(action.place);

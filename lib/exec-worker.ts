@@ -7,12 +7,15 @@ import { closeSync } from 'node:fs';
 import { createLogger } from './log.ts';
 import { areaDamaged } from './messages.ts';
 import { isAttached } from './model/registration.ts';
+import { unreachable } from './model/standing.ts';
 import { type MainArea, native } from './native.ts';
-import { preload } from './preload/preload.ts';
+import { type PreloadRegistry, preload } from './preload/preload.ts';
+import type { InheritedMemory } from './run/attach.ts';
 import { initializeMemory } from './run/initialize-memory.ts';
 import { runBackend } from './run/run-backend.ts';
 import { runWorker } from './run/run-worker.ts';
 import { holdSignals } from './run/signals.ts';
+import { runStartup } from './run/startup-process.ts';
 import {
   AREA_DESCRIPTOR,
   CONTROL_DESCRIPTOR,
@@ -42,25 +45,30 @@ const name = errand.kind === 'initialize' ? 'shared memory' : errand.start.regis
 const log = createLogger(config.log, name);
 try {
   const { registry } = await preload(config.preload, { ...config, log }, null);
-  const memory = attached ? { area: mappedArea(), doorbells } : null;
-  const { control, log: logOptions } = config;
-  const common = { registry, memory, control, log: logOptions };
-  switch (errand.kind) {
-    case 'worker':
-      runWorker({ ...common, start: errand.start, argumentDescriptor: handedDescriptor });
-      break;
-    case 'backend':
-      runBackend({ ...common, start: errand.start, descriptor: handedDescriptor });
-      break;
-    case 'initialize':
-      if (memory !== null) {
-        const { shared, startupHooks: hooks } = registry;
-        initializeMemory({ memory, shared, hooks, log, answerDescriptor: handedDescriptor });
-      }
-  }
+  run(registry, attached ? { area: mappedArea(), doorbells } : null);
 } catch (error) {
   log.error({ err: error }, error instanceof Error ? error.message : String(error));
   native.exitNow(1);
+}
+
+function run(registry: PreloadRegistry, memory: InheritedMemory | null): void {
+  const common = { registry, memory, control: config.control, log: config.log };
+  switch (errand.kind) {
+    case 'worker':
+      return runWorker({ ...common, start: errand.start, argumentDescriptor: handedDescriptor });
+    case 'backend':
+      return runBackend({ ...common, start: errand.start, descriptor: handedDescriptor });
+    case 'startup':
+      return runStartup({ ...common, start: errand.start, answerDescriptor: handedDescriptor });
+    case 'initialize': {
+      if (memory === null) return native.exitNow(1);
+      const { shared, startupHooks: hooks } = registry;
+      initializeMemory({ memory, shared, hooks, log, answerDescriptor: handedDescriptor });
+      return;
+    }
+    default:
+      return unreachable(errand);
+  }
 }
 
 /** Memory that is none of ours any more has been scribbled on: a crash, which makes it anew. */

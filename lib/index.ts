@@ -25,10 +25,12 @@ export type {
   FollowedPostgres,
   PostmasterConfig,
   PostmasterOptions,
+  ServerLossRule,
 } from './register/options.ts';
 export type { Backend } from './run/backend.ts';
 export type { BackendMain, BackendOptions, KeepAliveOptions } from './run/backend-options.ts';
-export type { BackgroundWorker, ConnectOptions } from './run/background-worker.ts';
+export type { BackgroundWorker } from './run/background-worker.ts';
+export type { ConnectOptions } from './run/database-session.ts';
 export type { StartupHook, StartupMemory } from './run/initialize-memory.ts';
 export type { Latch, LatchWaitOptions, LatchWaitResult } from './run/latch.ts';
 export type {
@@ -38,6 +40,10 @@ export type {
 } from './run/parallel/parallel-options.ts';
 export type { ParallelRun } from './run/parallel/parallel-run.ts';
 export type { SignalHandler } from './run/signals.ts';
+export type { StartupMain, StartupOptions } from './run/startup-options.ts';
+export type { StartupProcess } from './run/startup-process.ts';
+export type { NotificationHandler, Subscription } from './run/subscriptions.ts';
+export type { IsolationLevel, TransactionBody, TransactionOptions } from './run/transaction.ts';
 export type {
   BackgroundWorkerOptions,
   DynamicBackgroundWorkerOptions,

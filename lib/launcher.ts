@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   installEntropyGuards();
   holdLoopWhileCompiling();
   const log = createLogger(config.log, 'launcher');
-  if (config.postgres) await import('./postgres/connect/connect.ts');
+  if (config.postgres) await loadClient();
   // Whoever leads a parallel run has many workers of this one.
   await importModule(PARALLEL_WORKER);
   const watch = await QuietWatch.begin();
@@ -61,6 +61,7 @@ async function main(): Promise<void> {
     needExec,
     structBytes: registry.shared.totalBytes,
     startupHooks: registry.needsStartup,
+    startupProcess: registry.startup?.name ?? null,
   });
   const area = native.receiveArea(CONTROL_DESCRIPTOR);
   if (area === null) return native.exitNow(1);
@@ -77,6 +78,13 @@ async function main(): Promise<void> {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     native.exitNow(1);
   }
+}
+
+/** What worker.connect() asks for; a worker finds it loaded. */
+async function loadClient(): Promise<void> {
+  await import('./postgres/connect/connect.ts');
+  await import('./postgres/connect/session-options.ts');
+  await import('./postgres/target-for.ts');
 }
 
 /** Which module is being loaded, for the case that it ends the process instead. */
@@ -104,6 +112,7 @@ function inheritedMemory(area: MainArea): InheritedMemory {
   return { area, doorbells };
 }
 
+/**
 /**
  * A full collection before the first fork: what is garbage here would be copied by every child.
  * Then two of the young generation, after which it is empty: what a child makes is not mixed with

@@ -7,7 +7,8 @@ import type { NamedInfo, SegmentInfo } from './shared/dynamic-shared-memory.ts';
 /** A part of the main area (a row of pg_shmem_allocations). */
 export interface AllocationInfo {
   /**
-   * - `fixed`: every area has it: header, slots, process table, directory, segment table, registry.
+   * - `fixed`: every area has it: header, slots, process table, activity table, directory,
+   *   segment table, registry.
    * - `struct`: asked for by name; a lock is 'lwlock:NAME', a condition variable 'cv:NAME', a
    *   barrier 'barrier:NAME'.
    * - `anonymous`: taken, but no sound entry says by whom: not 0 only where memory was damaged.

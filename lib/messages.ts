@@ -43,6 +43,12 @@ export function oneBody(given: readonly string[]): string {
 export const functionNeedsModule =
   'is the name of a function of a module, and there is no module; give module, or leave function out';
 
+export const interruptibleNeedsDatabase =
+  'must include BACKEND_DATABASE_CONNECTION for INTERRUPTIBLE: it is the database that it is ended with';
+
+export const interruptibleIsFinal =
+  'is not possible for an INTERRUPTIBLE worker, because it leaves with 0 when its database is gone';
+
 export const databaseNeedsSharedMemory =
   'must include SHMEM_ACCESS for BACKEND_DATABASE_CONNECTION: whoever crashes in a transaction takes the others down';
 
@@ -178,7 +184,13 @@ export function forkFailed({ name, body }: Registration, call: string, why: stri
 }
 
 export function exited({ type }: Registration, pid: number, exit: Exit): string {
-  return `background worker "${type}" (PID ${pid}) ${describeExit(exit)}`;
+  return `background worker "${type}" (PID ${pid}) ${describeExit(exit)}${lastActivity(exit)}`;
+}
+
+/** Of one that did not leave because its work was done. */
+function lastActivity({ cause, activity }: Exit): string {
+  const isFailure = cause.kind !== 'code' || cause.code !== 0;
+  return isFailure && activity !== undefined ? `; it was running: ${activity}` : '';
 }
 
 export function describeExit({ cause, cleanDetach }: Exit): string {
@@ -195,6 +207,28 @@ export function describeCause(cause: ExitCause): string {
     case 'code':
       return `exited with exit code ${cause.code}`;
   }
+}
+
+// The startup process.
+
+export const startupAndPostgres =
+  'a startup process and the option postgres exclude each other: each of them moves the phases';
+
+export const startupTwice = 'there is one startup process, and it is registered already';
+
+export const startupTooLate =
+  'the startup process is registered in init() of a preload module, before it returns';
+
+export function startupNotStarted(call: string, why: string): string {
+  return `could not start the startup process: ${call}: ${why}`;
+}
+
+export function startupFailed(exit: Exit, said: string | null): string {
+  return `aborting the start because the startup process ${said === null ? describeExit(exit) : `failed: ${said}`}`;
+}
+
+export function startupExited(pid: number, exit: Exit): string {
+  return `startup process (PID ${pid}) ${describeExit(exit)}`;
 }
 
 // Clients and their backends.
@@ -250,7 +284,7 @@ export function backendNotForked(peer: Peer | null, call: string, why: string): 
 
 export function backendExited(peer: Peer | null, pid: number, exit: Exit): string {
   const whose = peer === null ? 'spare backend' : `client backend of ${describePeer(peer)}`;
-  return `${whose} (PID ${pid}) ${describeExit(exit)}`;
+  return `${whose} (PID ${pid}) ${describeExit(exit)}${lastActivity(exit)}`;
 }
 
 export function backendFailed(peer: Peer | null, error: unknown): string {
@@ -318,6 +352,14 @@ export function databaseAway(state: string, detail: string): string {
     : `the database is not reachable: ${detail}`;
 }
 
+export function following(where: string, instead: string | null): string {
+  const again = instead === null ? '' : ` again; only the session had been ended: ${instead}`;
+  return `following the database server at ${where}${again}`;
+}
+
+export const serverLost =
+  'the database server was lost; terminating the workers and client backends that need it';
+
 export function flagMissing(name: string): string {
   return `background worker "${name}": database connection requirement not indicated during registration; add BACKEND_DATABASE_CONNECTION (and SHMEM_ACCESS) to its flags`;
 }
@@ -330,7 +372,29 @@ export const noDatabaseYet =
   'this postmaster has no database to connect to: give it the option postgres, and wait for start()';
 
 export function connectedTwice(name: string): string {
-  return `background worker "${name}": connect() is once per worker; further connections take a conninfo of their own`;
+  return `background worker "${name}": there is a connection already, and connect() makes one at a time; further ones are made by connectClient(), with a conninfo of their own`;
+}
+
+export function notConnected(verb: string): string {
+  return `${verb} needs the connection of connect(), which has not been made yet`;
+}
+
+export const transactionUnderWay =
+  'a transaction is under way on this connection, and there can be one at a time; wait for it, or use a savepoint within it';
+
+export function commitUnknown(error: unknown): string {
+  return `the connection was lost before the server answered to COMMIT, so the transaction may have been committed or not: ${reason(error)}`;
+}
+
+export const transactionAborted =
+  'the transaction was rolled back, not committed: a statement in it had failed, and its error was caught; use a savepoint around what may fail';
+
+export function cancelFailed(error: unknown): string {
+  return `the request to cancel the statement did not reach the server: ${reason(error)}`;
+}
+
+export function databaseGone({ name }: Pick<Registration, 'name'>, error: unknown): string {
+  return `background worker "${name}" is done, because its database does not exist (any more): ${reason(error)}`;
 }
 
 /** The known word that was probably meant: at most two edits away. */

@@ -14,18 +14,22 @@ import { LauncherKilled } from './fork/launcher-program.ts';
 import { MemoryInitializer } from './fork/memory-initializer.ts';
 import { NodeChildren } from './fork/node-children.ts';
 import { SharedMemory } from './fork/shared-memory.ts';
+import { StartupChild } from './fork/startup-child.ts';
 import type { Logger } from './log.ts';
 import * as messages from './messages.ts';
 import type { Action } from './model/action.ts';
-import { isBackendChild, isClientAction } from './model/clients.ts';
+import { type Backend, isBackendChild, isClientAction } from './model/clients.ts';
 import type { Event } from './model/event.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import type { ListenAddress } from './model/listening.ts';
+import { isAttached } from './model/registration.ts';
 import { type ChildId, unreachable } from './model/standing.ts';
 import type { State, Worker } from './model/state.ts';
 import { type Inventory, native } from './native.ts';
 import { type Follower, follow } from './postgres/follow.ts';
 import { ServerRunner } from './postgres/server/runner.ts';
 import type { CheckedOptions } from './register/options.ts';
+import type { ShownActivity } from './shown-activity.ts';
 import type { LauncherConfig } from './travel/notes.ts';
 import { WorkerProcesses } from './worker-processes.ts';
 
@@ -39,6 +43,8 @@ export interface PerformerHooks {
 const SERVER_CHILD: ChildId = 0xffff_ffff;
 /** The number of the child that runs the start-up hooks. */
 const MEMORY_CHILD: ChildId = 0xffff_fffe;
+/** The startup process's. */
+const STARTUP_CHILD: ChildId = 0xffff_fffd;
 
 export class Performer {
   readonly #options: CheckedOptions;
@@ -50,6 +56,9 @@ export class Performer {
   readonly #workers: WorkerProcesses;
   readonly #clients: ClientService;
   readonly #initializer: MemoryInitializer;
+  readonly #startup: StartupChild;
+  /** What the launcher calls the startup process. */
+  #startupName = '';
   /** The pipe whose write end only this process holds: its end of file is our death. */
   readonly #deathPipe: readonly [readEnd: number, writeEnd: number];
   readonly #memory: SharedMemory;
@@ -57,7 +66,7 @@ export class Performer {
   #launcher: LauncherProcess | null = null;
   #launcherStart: Promise<void> | null = null;
   #follower: Follower | null = null;
-  #conninfo: string | null = null;
+  #database: FollowedDatabase | null = null;
 
   constructor(options: CheckedOptions, log: Logger, hooks: PerformerHooks, control: Control) {
     this.#options = options;
@@ -95,14 +104,37 @@ export class Performer {
       post,
     });
     this.#initializer = new MemoryInitializer(MEMORY_CHILD, { nodes, memory, launcher, post });
+    this.#startup = new StartupChild(STARTUP_CHILD, { nodes, memory, launcher, post });
     this.#server =
       postgres !== null && 'embedded' in postgres ? this.#runner(dataDirectory, postgres) : null;
     if (postgres !== null && 'conninfo' in postgres) this.#follow(postgres.conninfo);
   }
 
-  /** Where the database is, for libpq; null: there is none, or it has not been ready yet. */
-  get conninfo(): string | null {
-    return this.#conninfo;
+  /** Where the database is; null: there is none, or it has not been ready yet. */
+  get database(): FollowedDatabase | null {
+    return this.#database;
+  }
+
+  /** What a worker says of itself, if it has a process that could say it. */
+  activityOf({ slot, registration, standing }: Worker): ShownActivity | undefined {
+    const canSay = 'pid' in standing && isAttached(registration);
+    return canSay ? this.#memory.activityOf(slot) : undefined;
+  }
+
+  /** The same of a backend. */
+  activityOfBackend({ place, registration, standing }: Backend): ShownActivity | undefined {
+    const canSay = 'pid' in standing && isAttached(registration);
+    return canSay ? this.#memory.activityOf(this.#memory.slotOf(place)) : undefined;
+  }
+
+  /** The workers that may be ended with this database, and say that they are connected to it. */
+  connectedTo(database: string, workers: Iterable<Worker>): Worker[] {
+    return [...workers].filter(
+      ({ slot, registration, standing }) =>
+        registration.flags.includes('INTERRUPTIBLE') &&
+        'pid' in standing &&
+        this.#memory.isConnectedTo(slot, database),
+    );
   }
 
   /** What lies in shared memory; null: there is none yet. */
@@ -116,18 +148,22 @@ export class Performer {
   }
 
   perform(action: Action, state: State): void {
-    if (isClientAction(action)) return this.#clients.perform(action, state, this.#conninfo);
+    if (isClientAction(action)) return this.#clients.perform(action, state, this.#database);
     switch (action.kind) {
       case 'start-launcher':
         return this.#startLauncher();
       case 'start-server':
         return this.#server?.start();
       case 'fork':
-        return this.#workers.start(action.child, state.workers.get(action.slot), this.#conninfo);
+        return this.#workers.start(action.child, state.workers.get(action.slot), this.#database);
       case 'end-worker':
         return this.#workers.end(state.workers.get(action.slot), action.signal, state);
       case 'end-server':
         return this.#server?.end(action.signal);
+      case 'start-startup-process':
+        return this.#startup.start(this.#startupName);
+      case 'end-startup-process':
+        return this.#startup.end(action.signal);
       case 'end-launcher':
         return this.#launcher?.destroy();
       case 'reload':
@@ -168,8 +204,9 @@ export class Performer {
         lost: (how) => this.#lost(how),
       },
     }).then(
-      ({ launcher, workers, backend, startupHooks }) => {
+      ({ launcher, workers, backend, startupHooks, startupProcess }) => {
         this.#launcher = launcher;
+        this.#startupName = startupProcess ?? '';
         if (launcher.forkProblem !== null) {
           this.#log.warn(messages.forkUnsafe(launcher.forkProblem));
         }
@@ -181,6 +218,7 @@ export class Performer {
           pid: launcher.pid,
           workers: admit(workers, this.#options.maxWorkerProcesses, this.#log),
           startupHooks,
+          startupProcess: startupProcess !== null,
         });
       },
       (error: Error) => {
@@ -195,6 +233,7 @@ export class Performer {
   #reload(state: State): void {
     this.#workers.reload(state.workers.values());
     this.#clients.processes.reload(state.clients.backends.values());
+    this.#startup.reload();
     this.#server?.reload();
   }
 
@@ -214,15 +253,20 @@ export class Performer {
     this.#server?.cleanUp();
     this.#initializer.close();
     this.#clients.processes.close();
+    this.#startup.close();
     this.#memory.close();
     for (const end of this.#deathPipe) closeSync(end);
     this.#hooks.finished(exitCode);
   }
 
   #follow(conninfo: string): void {
-    this.#conninfo = conninfo;
+    this.#database = { conninfo, server: null };
     this.#follower = follow({
       conninfo,
+      onConnected: (server, where, instead) => {
+        this.#database = { conninfo, server };
+        this.#log.info(messages.following(where, instead));
+      },
       onState: (state, detail) => this.#hooks.post({ kind: 'database', state, detail }),
       onRefused: (error) => this.#hooks.post({ kind: 'database-refused', error }),
     });
@@ -249,6 +293,7 @@ export class Performer {
     if (child === SERVER_CHILD) return this.#server?.forked(pid);
     if (child === MEMORY_CHILD) return;
     if (isBackendChild(child)) return this.#clients.processes.forked(child, pid);
+    if (child === STARTUP_CHILD) return this.#startup.forked(pid);
     this.#workers.forked(child, pid);
   }
 
@@ -256,6 +301,7 @@ export class Performer {
     if (child === SERVER_CHILD) return this.#server?.failed(call, why);
     if (child === MEMORY_CHILD) return this.#initializer.failed(call, why);
     if (isBackendChild(child)) return this.#clients.processes.failed(child, call, why);
+    if (child === STARTUP_CHILD) return this.#startup.failed(call, why);
     this.#workers.failed(child, call, why);
   }
 
@@ -263,6 +309,7 @@ export class Performer {
     if (child === SERVER_CHILD) return this.#server?.ended(messages.describeCause(causeOf(end)));
     if (child === MEMORY_CHILD) return this.#initializer.ended(end);
     if (isBackendChild(child)) return this.#clients.processes.ended(child, end);
+    if (child === STARTUP_CHILD) return this.#startup.ended(end);
     this.#workers.ended(child, end);
   }
 

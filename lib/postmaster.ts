@@ -33,18 +33,17 @@ import {
 import type { Peer } from './native.ts';
 import { Performer } from './perform.ts';
 import { connectTo } from './postgres/connect/connect.ts';
-import {
-  overrideConninfo,
-  processEnvironment,
-  resolveConninfo,
-} from './postgres/conninfo/index.ts';
+import { settingsOf } from './postgres/connect/session-options.ts';
+import { targetOf } from './postgres/target-for.ts';
 import { handleSignals } from './process-signals.ts';
 import { Readiness } from './readiness.ts';
 import { type CheckedOptions, checkOptions, type PostmasterOptions } from './register/options.ts';
 import { report } from './report.ts';
-import type { ConnectOptions } from './run/background-worker.ts';
+import type { ConnectOptions } from './run/database-session.ts';
 import type { DynamicBackgroundWorkerOptions } from './run/worker-options.ts';
-import { infoOf, type WorkerInfo } from './worker-info.ts';
+import type { ShownActivity } from './shown-activity.ts';
+import { untilGone } from './until-gone.ts';
+import { infoOf, pidOf, type WorkerInfo } from './worker-info.ts';
 
 export interface PostmasterEvents {
   /** The phase has changed. */
@@ -103,7 +102,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
    * followed, or the embedded server has not been ready yet.
    */
   get conninfo(): string | null {
-    return this.#running?.performer.conninfo ?? null;
+    return this.#running?.performer.database?.conninfo ?? null;
   }
 
   /**
@@ -113,13 +112,13 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
    * @throws BgworkerError ERR_NO_DATABASE_CONNECTION, ERR_SERVER_UNREACHABLE, ERR_SERVER_REFUSED
    */
   async connect(options: ConnectOptions = {}): Promise<Client> {
-    const { conninfo } = this;
-    if (conninfo === null) {
+    const followed = this.#running?.performer.database ?? null;
+    if (followed === null) {
       throw new BgworkerError('ERR_NO_DATABASE_CONNECTION', messages.noDatabaseYet);
     }
     const { database, user, signal } = options;
-    const wanted = overrideConninfo(conninfo, { database, user });
-    return connectTo(resolveConninfo(wanted, processEnvironment()), { signal });
+    const target = targetOf(followed, { database, user });
+    return connectTo(target, { signal, settings: settingsOf(options) });
   }
 
   /** Resolves with the exit status when everything is ended, whoever asked for it. */
@@ -146,15 +145,40 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
 
   /** All registered workers, in slot order. */
   workers(): WorkerInfo[] {
+    const performer = this.#running?.performer;
     const workers = [...(this.#running?.loop.state.workers.values() ?? [])];
-    return workers.sort((a, b) => a.slot - b.slot).map(infoOf);
+    return workers
+      .sort((a, b) => a.slot - b.slot)
+      .map((worker) => infoOf(worker, performer?.activityOf(worker)));
+  }
+
+  /**
+   * Ends for good each worker with the flag INTERRUPTIBLE that is connected to this database
+   * (TerminateBackgroundWorkersForDatabase). Resolves with them when their processes are gone, so
+   * that the database can be dropped, renamed, moved or copied. One that is not connected yet is not
+   * found; it is done by itself when it finds no database.
+   */
+  async terminateWorkersOf(
+    database: string,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<WorkerInfo[]> {
+    signal?.throwIfAborted();
+    if (this.#running === null) return [];
+    const { loop, performer } = this.#running;
+    const found = performer.connectedTo(database, loop.state.workers.values());
+    const gone = found.map((worker) => untilGone(this, pidOf(worker), signal));
+    for (const { slot, generation } of found) loop.post({ kind: 'terminate', slot, generation });
+    await Promise.all(gone);
+    return found.map((worker) => infoOf(worker));
   }
 
   /** All backends, those that wait for a client included. */
   backends(): BackendInfo[] {
-    const state = this.#running?.loop.state;
-    if (state === undefined) return [];
-    return [...state.clients.backends.values()].map((one) => this.#infoOf(one));
+    if (this.#running === null) return [];
+    const { loop, performer } = this.#running;
+    return [...loop.state.clients.backends.values()].map((one) =>
+      this.#infoOf(one, performer.activityOfBackend(one)),
+    );
   }
 
   /** What it listens on, with the port that was found for port 0; empty: nothing, or not yet. */
@@ -308,8 +332,8 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     }
   }
 
-  #infoOf(backend: Backend): BackendInfo {
-    return backendInfoOf(backend, this.#options.maxWorkerProcesses);
+  #infoOf(backend: Backend, activity?: ShownActivity): BackendInfo {
+    return backendInfoOf(backend, this.#options.maxWorkerProcesses, activity);
   }
 
   #entered(phase: Phase, before: Phase): void {

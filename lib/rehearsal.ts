@@ -90,7 +90,7 @@ const REHEARSED_BACKEND: BackendStart = {
     keepAlive: null,
   },
   peer: { kind: 'inet', address: '127.0.0.1', port: 1 },
-  conninfo: null,
+  database: null,
 };
 
 const REHEARSAL: WorkerStart = {
@@ -108,7 +108,7 @@ const REHEARSAL: WorkerStart = {
     body: { kind: 'closure' },
   },
   staticIndex: 0,
-  conninfo: null,
+  database: null,
   argument: null,
 };
 

@@ -9,8 +9,8 @@ import { isClientAction } from './model/clients.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
 import type { Phase } from './model/phase.ts';
-import { unreachable } from './model/standing.ts';
-import type { State, Worker } from './model/state.ts';
+import { isAlive, unreachable } from './model/standing.ts';
+import { hasLostItsServer, type State, type Worker } from './model/state.ts';
 import { type Line, ofClientAction, ofClientEvent } from './report-clients.ts';
 
 export type { Line };
@@ -50,9 +50,23 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
       return;
     case 'database':
       // That our own server goes away during a shutdown is no news.
-      if (event.detail === null || before.shutdown !== null) return;
-      yield { level: 'info', text: messages.databaseAway(event.state, event.detail) };
+      if (before.shutdown !== null) return;
+      if (event.detail !== null) {
+        yield { level: 'info', text: messages.databaseAway(event.state, event.detail) };
+      }
+      yield* ofServerLoss(before, after);
       return;
+    case 'server-exited':
+      yield* ofServerLoss(before, after);
+      return;
+    case 'startup-exited': {
+      const { startup } = before;
+      if (startup.kind !== 'running' && startup.kind !== 'stopping') return;
+      const isNews = after.failure !== before.failure || beginsCrash(before, after);
+      const text = messages.startupExited(startup.pid, event.exit);
+      yield { level: isNews ? 'info' : 'debug', text };
+      return;
+    }
     case 'stop':
       // An equal or weaker request than the one under way is ignored.
       if (before.shutdown !== after.shutdown) {
@@ -82,7 +96,9 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
     case 'forked':
     case 'server-started':
     case 'server-failed':
-    case 'server-exited':
+    case 'startup-started':
+    case 'startup-not-started':
+    case 'startup-consistent':
     case 'database-refused':
     case 'memory-ready':
     case 'memory-failed':
@@ -100,6 +116,16 @@ function workerOf({ slot, child }: { slot: number; child: number }, state: State
   const worker = state.workers.get(slot);
   if (worker === undefined || !('child' in worker.standing)) return undefined;
   return worker.standing.child === child ? worker : undefined;
+}
+
+/** Said once, and not at all if it concerns nobody. */
+function* ofServerLoss(before: State, after: State): Generator<Line> {
+  if (before.serverLosses === after.serverLosses || before.shutdown !== null) return;
+  for (const one of [...after.workers.values(), ...after.clients.backends.values()]) {
+    if (!isAlive(one.standing) || !hasLostItsServer(after, one)) continue;
+    yield { level: 'warn', text: messages.serverLost };
+    return;
+  }
 }
 
 /** Whose exit begins a crash cycle is the reason for all that follows, and always told. */
@@ -137,6 +163,13 @@ function* ofAction(action: Action, state: State): Generator<Line> {
       }
       return;
     }
+    case 'end-startup-process': {
+      const { startup } = state;
+      if (startup.kind === 'stopping') {
+        yield { level: 'warn', text: messages.killing(action.signal, [startup.pid]) };
+      }
+      return;
+    }
     case 'reset-memory':
       yield { level: 'info', text: messages.reinitializing };
       return;
@@ -149,6 +182,7 @@ function* ofAction(action: Action, state: State): Generator<Line> {
     case 'start-launcher':
     case 'start-server':
     case 'end-server':
+    case 'start-startup-process':
     case 'initialize-memory':
     case 'finish':
       return;

@@ -11,6 +11,7 @@ import type { NodeChildren } from './fork/node-children.ts';
 import type { SharedMemory } from './fork/shared-memory.ts';
 import type { Event } from './model/event.ts';
 import type { Exit } from './model/exit.ts';
+import type { FollowedDatabase } from './model/followed.ts';
 import { isAttached } from './model/registration.ts';
 import type { ChildId, Pid } from './model/standing.ts';
 import type { SlotIndex, State, Worker } from './model/state.ts';
@@ -41,8 +42,8 @@ export class WorkerProcesses {
     this.#options = options;
   }
 
-  /** `conninfo`: where the database is, if there is one. */
-  start(child: ChildId, worker: Worker | undefined, conninfo: string | null): void {
+  /** `database`: where it is, if there is one. */
+  start(child: ChildId, worker: Worker | undefined, database: FollowedDatabase | null): void {
     const launcher = this.#options.launcher();
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
@@ -52,7 +53,7 @@ export class WorkerProcesses {
       slot,
       registration,
       staticIndex,
-      conninfo,
+      database,
       argument: argument === null ? null : travellingArgument(argument),
     };
     const { body } = registration;
@@ -95,11 +96,13 @@ export class WorkerProcesses {
     const known = this.#forget(child);
     if (known === undefined) return;
     const { slot, isAttached } = known;
+    // What stands in the slot of a worker that is not attached is somebody else's, or nobody's.
+    const activity = isAttached ? this.#options.memory.takeActivity(slot) : null;
     const exit: Exit = {
       cause: causeOf(end),
-      // The switch of a slot whose worker is not attached is somebody else's, or nobody's.
       cleanDetach: !(isAttached && this.#options.memory.takeDeadMan(slot)),
       usage: end.kind === 'reaped' ? end.usage : null,
+      ...(activity !== null && { activity }),
     };
     this.#options.post({ kind: 'exited', slot, child, exit });
   }
@@ -107,13 +110,13 @@ export class WorkerProcesses {
   #startProgram(
     launcher: LauncherProcess,
     child: ChildId,
-    { registration, conninfo }: WorkerStart,
+    { registration, database }: WorkerStart,
     argv: readonly string[],
   ): void {
     let env: NodeJS.ProcessEnv = { ...process.env, BGWORKER_NAME: registration.name };
     try {
-      if (registration.database !== null && conninfo !== null) {
-        env = environmentOf(targetFor(conninfo, registration, {}), env);
+      if (registration.database !== null && database !== null) {
+        env = environmentOf(targetFor(database, registration, {}), env);
       }
     } catch (error) {
       // Its service or password file, which may be different next time.

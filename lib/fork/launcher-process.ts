@@ -48,6 +48,8 @@ export interface StartedLauncher {
   /** null: nobody has called registerBackend(). */
   readonly backend: AnnouncedBackend | null;
   readonly startupHooks: boolean;
+  /** The name of the startup process; null: there is none. */
+  readonly startupProcess: string | null;
 }
 
 export class LauncherProcess {
@@ -76,13 +78,14 @@ export class LauncherProcess {
     };
     options.signal.addEventListener('abort', abort, { once: true });
     try {
-      const { workers, backend, needExec, startupHooks } = await launcher.#introduce(options);
+      const ready = await launcher.#introduce(options);
+      const { workers, backend, needExec, startupHooks, startupProcess } = ready;
       if (options.launch === 'exec') launcher.forkProblem = 'the option launch says so';
       else if (needExec.length > 0) launcher.forkProblem = messages.declaredExec(needExec);
       else launcher.forkProblem = await launcher.#tryFork();
       options.signal.throwIfAborted();
       launcher.#owner = options.owner;
-      return { launcher, workers, backend, startupHooks };
+      return { launcher, workers, backend, startupHooks, startupProcess };
     } catch (error) {
       await launcher.end();
       throw options.signal.aborted ? options.signal.reason : error;

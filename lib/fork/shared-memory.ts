@@ -9,6 +9,7 @@ import type { Place } from '../model/clients.ts';
 import { statusOfWorker } from '../model/handle.ts';
 import type { SlotIndex, Worker } from '../model/state.ts';
 import { type Inventory, type MainArea, native, type SlotPid } from '../native.ts';
+import { safeText } from '../safe-text.ts';
 
 /** What a slot shows in place of a pid (InvalidPid, and 0). */
 const NO_PID = { NOT_YET_STARTED: -1, STOPPED: 0 } as const;
@@ -18,20 +19,26 @@ interface Shown {
   readonly pid: SlotPid;
 }
 
+/** PostgreSQL's NAMEDATALEN - 1: of a longer name, it takes so much for the name. */
+const DATABASE_NAME_BYTES = 63;
+
 export class SharedMemory {
   /** One for each slot; whoever is given them gets copies. */
   readonly doorbells: readonly number[];
   readonly slotCount: number;
+  /** Where the startup process is, if there is one. */
+  readonly startupSlot: SlotIndex;
   readonly #workerSlots: number;
   readonly #shown = new Map<SlotIndex, Shown>();
   #area: MainArea | null = null;
   /** So that no two backends of one slot look alike. */
   #backendGeneration = 0n;
 
-  /** The slots of the workers, and behind them those of the backends. */
+  /** The slots of the workers, behind them those of the backends, and the startup process's last. */
   constructor(workerSlots: number, backendSlots: number) {
     this.#workerSlots = workerSlots;
-    this.slotCount = workerSlots + backendSlots;
+    this.startupSlot = workerSlots + backendSlots;
+    this.slotCount = this.startupSlot + 1;
     this.doorbells = native.makeDoorbells(this.slotCount);
   }
 
@@ -89,6 +96,25 @@ export class SharedMemory {
     return this.#area?.inventory() ?? null;
   }
 
+  /** What the process in this slot says of itself. */
+  activityOf(slot: SlotIndex): { database: string | null; activity: string | null } {
+    const said = this.#area?.readActivity(slot) ?? null;
+    return { database: shown(said?.database), activity: shown(said?.activity) };
+  }
+
+  /** The same, of one that has been reaped, and for the last time. */
+  takeActivity(slot: SlotIndex): string | null {
+    const { activity } = this.activityOf(slot);
+    this.#area?.clearActivity(slot);
+    return activity;
+  }
+
+  /** Does the process in this slot say that it is connected to this database? */
+  isConnectedTo(slot: SlotIndex, database: string): boolean {
+    const said = this.#area?.readActivity(slot)?.database ?? Buffer.alloc(0);
+    return said.length > 0 && nameOf(said).equals(nameOf(Buffer.from(database)));
+  }
+
   close(): void {
     this.#area?.close();
     this.#area = null;
@@ -110,4 +136,15 @@ export class SharedMemory {
     for (const [slot, { generation, pid }] of this.#shown) area.publish(slot, generation, pid);
     return area;
   }
+}
+
+/** Any bytes, made fit to be shown in one line; null: there are none. */
+function shown(bytes: Buffer | undefined): string | null {
+  if (bytes === undefined || bytes.length === 0) return null;
+  // What is no UTF-8 becomes U+FFFD here. A statement may have many lines, and is shown in one.
+  return safeText(bytes.toString('utf8').replaceAll(/\s/gu, ' '));
+}
+
+function nameOf(bytes: Buffer): Buffer {
+  return bytes.subarray(0, DATABASE_NAME_BYTES);
 }

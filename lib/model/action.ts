@@ -16,6 +16,8 @@ export type Action =
   | { readonly kind: 'fork'; readonly slot: SlotIndex; readonly child: ChildId }
   | { readonly kind: 'end-worker'; readonly slot: SlotIndex; readonly signal: EndingSignal }
   | { readonly kind: 'end-server'; readonly signal: ServerSignal }
+  | { readonly kind: 'start-startup-process' }
+  | { readonly kind: 'end-startup-process'; readonly signal: EndingSignal }
   /** Kill a launcher that does not answer any more; its children die with it. */
   | { readonly kind: 'end-launcher' }
   /** Pass SIGHUP on to every worker, and read the configuration again. */

@@ -68,6 +68,8 @@ export interface Backend {
   readonly registration: BackendRegistration;
   /** null: it is a spare one, and waits for its client. */
   readonly client: Client | null;
+  /** State.serverLosses when it was asked for. */
+  readonly serverLosses: number;
   readonly standing: BackendStanding;
 }
 

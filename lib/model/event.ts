@@ -23,6 +23,8 @@ export type Event =
       readonly workers: readonly StaticWorker[];
       /** Its modules want to initialise shared memory. */
       readonly startupHooks: boolean;
+      /** One of them has a startup process. */
+      readonly startupProcess: boolean;
     }
   /** It never got that far, and will not when tried again. */
   | { readonly kind: 'launcher-failed'; readonly error: Error }
@@ -60,6 +62,12 @@ export type Event =
     }
   /** The followed server answered that it will never let us in. */
   | { readonly kind: 'database-refused'; readonly error: Error }
+  | { readonly kind: 'startup-started'; readonly pid: Pid }
+  | { readonly kind: 'startup-not-started'; readonly call: string; readonly why: string }
+  /** What it has restored so far is consistent, and may be looked at. */
+  | { readonly kind: 'startup-consistent' }
+  /** `said`: its own words for why, if it had any. */
+  | { readonly kind: 'startup-exited'; readonly exit: Exit; readonly said: string | null }
   /** The start-up hooks have run. */
   | { readonly kind: 'memory-ready' }
   /** One of them failed, and will when tried again. */

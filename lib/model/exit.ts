@@ -14,6 +14,8 @@ export interface Exit {
   readonly cleanDetach: boolean;
   /** What it used; null when the launcher was not there to ask. */
   readonly usage: ResourceUsage | null;
+  /** What it said last that it was doing; absent: nothing, or there was nowhere to say it. */
+  readonly activity?: string;
 }
 
 /** What an exit means for the worker (CleanupBackend). */

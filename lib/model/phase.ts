@@ -1,7 +1,8 @@
 // phase.ts: the phases of the postmaster, PostgreSQL's own, in the order in which they are passed.
 //
 // A phase gates what may start; it never stops a worker that runs. Who moves the phases from
-// STARTUP to RUN is the database that is followed, if any; who moves them from there is shutdown.
+// STARTUP to RUN is the database that is followed, or the startup process, if there is either; who
+// moves them from there is shutdown.
 
 /** The postmaster's phases (PMState). Kept: those in which this program has something to do. */
 export const PHASES = [
@@ -41,8 +42,13 @@ export function isNormal(phase: Phase): boolean {
   return PHASES.indexOf(phase) <= PHASES.indexOf('RUN');
 }
 
-/** What is known of the database whose state the phases follow. */
+/** What is known of the database whose state the phases follow; or of the startup process's work. */
 export type DatabaseState = 'unreachable' | 'recovering' | 'standby' | 'primary';
+
+/** Does it let anybody in? */
+export function accepts(database: DatabaseState): boolean {
+  return database === 'standby' || database === 'primary';
+}
 
 /** The phase that a database's state stands for. */
 export const PHASE_OF_DATABASE: Readonly<Record<DatabaseState, Phase>> = {

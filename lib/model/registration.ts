@@ -25,11 +25,14 @@ export const PARALLEL_WORKERS_MAX = 1024;
  * - `BACKEND_DATABASE_CONNECTION`: permits `worker.connect()`. Needs `SHMEM_ACCESS`.
  * - `CLASS_PARALLEL`: counts against `maxParallelWorkers`, too, so that short helpers of one task
  *   cannot take every slot. Never started again: its `restartTime` must be 'never'.
+ * - `INTERRUPTIBLE`: ended for good with its database: by `postmaster.terminateWorkersOf()`, or when
+ *   the database that it asks for does not exist. Needs `BACKEND_DATABASE_CONNECTION`.
  */
 export const WORKER_FLAGS = [
   'SHMEM_ACCESS',
   'BACKEND_DATABASE_CONNECTION',
   'CLASS_PARALLEL',
+  'INTERRUPTIBLE',
 ] as const;
 
 export type WorkerFlag = (typeof WORKER_FLAGS)[number];
@@ -54,6 +57,18 @@ export interface Registration {
   readonly database: string | null;
   readonly user: string | null;
   readonly body: Body;
+}
+
+/** Is it of no use without the database server that is followed? */
+export function needsServer({
+  flags,
+  body,
+  database,
+}: Pick<Registration, 'flags' | 'database'> & Partial<Pick<Registration, 'body'>>): boolean {
+  // A program finds its way there in its environment.
+  return (
+    flags.includes('BACKEND_DATABASE_CONNECTION') || (body?.kind === 'exec' && database !== null)
+  );
 }
 
 /** Does a crash of this worker put the shared memory of others in doubt? */

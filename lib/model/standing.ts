@@ -66,9 +66,25 @@ export type ServerStanding =
       readonly toldAt: Instant;
     };
 
+/** The startup process's standing. `none`: no preload module has one. */
+export type StartupStanding =
+  | { readonly kind: 'none' }
+  /** To be started once shared memory is ready. */
+  | { readonly kind: 'due' }
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'running'; readonly pid: Pid }
+  | {
+      readonly kind: 'stopping';
+      readonly pid: Pid;
+      readonly told: EndingSignal;
+      readonly toldAt: Instant;
+    }
+  /** It has ended, for this life of shared memory. */
+  | { readonly kind: 'done' };
+
 /** Does a process stand behind it, or may one at any moment? */
-export function isAlive(standing: Standing): boolean {
-  switch (standing.kind) {
+export function isAlive({ kind }: Pick<Standing, 'kind'>): boolean {
+  switch (kind) {
     case 'forking':
     case 'running':
     case 'stopping':
@@ -77,7 +93,7 @@ export function isAlive(standing: Standing): boolean {
     case 'gone':
       return false;
     default:
-      return unreachable(standing);
+      return unreachable(kind);
   }
 }
 

@@ -5,9 +5,16 @@
 
 import { type ClientLimits, type Clients, initialClients, NO_CLIENTS } from './clients.ts';
 import type { DatabaseState, Phase } from './phase.ts';
-import type { Registration } from './registration.ts';
+import { needsServer, type Registration } from './registration.ts';
 import { SlotMap } from './slot-map.ts';
-import type { ChildId, Instant, LauncherStanding, ServerStanding, Standing } from './standing.ts';
+import type {
+  ChildId,
+  Instant,
+  LauncherStanding,
+  ServerStanding,
+  Standing,
+  StartupStanding,
+} from './standing.ts';
 
 /** Which slot of the main area a worker has. */
 export type SlotIndex = number;
@@ -23,6 +30,8 @@ export interface Worker {
   readonly terminated: boolean;
   /** It has had a process: while it has none, a handle says STOPPED and not NOT_YET_STARTED. */
   readonly hasStarted: boolean;
+  /** State.serverLosses when its present process, or its last, was asked for. */
+  readonly serverLosses: number;
   readonly standing: Standing;
 }
 
@@ -50,6 +59,8 @@ export interface Limits {
   /** Before an embedded server that failed is started again. */
   readonly serverRestartMs: number;
   readonly restartAfterCrash: boolean;
+  /** Workers with a database are ended when it is lost, and started again when it is back. */
+  readonly restartOnServerLoss: boolean;
 }
 
 /** How far a crash cycle is (FatalError). */
@@ -78,8 +89,14 @@ export interface State {
   readonly launcher: LauncherStanding;
   readonly memory: Memory;
   readonly server: ServerStanding;
-  /** What the follower last said; without a database to follow it is 'primary' throughout. */
+  readonly startup: StartupStanding;
+  /**
+   * What the follower last said, or what the startup process has got to; with neither of them it is
+   * 'primary' throughout.
+   */
   readonly database: DatabaseState;
+  /** How often a server that was followed did not let anybody in any more. */
+  readonly serverLosses: number;
   /** SIGHUP was received and has not been passed on yet. */
   readonly reloadPending: boolean;
   /** 'done': the last turn has been taken. */
@@ -111,7 +128,9 @@ export function initialState({ limits, follows, clients = NO_CLIENTS }: Begin): 
     launcher: { kind: 'absent' },
     memory: 'raw',
     server: follows === 'embedded' ? { kind: 'due', notBefore: 0 } : { kind: 'none' },
+    startup: { kind: 'none' },
     database: follows === 'nothing' ? 'primary' : 'unreachable',
+    serverLosses: 0,
     reloadPending: false,
     course: 'on',
     workers: SlotMap.of(),
@@ -119,4 +138,17 @@ export function initialState({ limits, follows, clients = NO_CLIENTS }: Begin): 
     nextChild: 1,
     nextGeneration: 1n,
   };
+}
+
+/** Was the server that this one was started for lost since? Asked of one that has a process. */
+export function hasLostItsServer(
+  { limits, serverLosses }: State,
+  one: {
+    readonly registration: Parameters<typeof needsServer>[0];
+    readonly serverLosses: number;
+  },
+): boolean {
+  return (
+    limits.restartOnServerLoss && needsServer(one.registration) && one.serverLosses < serverLosses
+  );
 }

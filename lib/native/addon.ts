@@ -23,11 +23,23 @@ export interface NativeWorkerRequest {
   readonly attachment: Attachment | null;
 }
 
+/** How long a TCP connection believes in a silent peer; what is 0 or absent is the system's own. */
+export interface Keepalive {
+  readonly enabled: boolean;
+  readonly idleSeconds?: number;
+  readonly intervalSeconds?: number;
+  readonly count?: number;
+  /** For data that is not acknowledged; whether probes are enabled or not. */
+  readonly userTimeoutMs?: number;
+}
+
 export interface Native extends ConnectionVerbs {
   /** Both ends of a SOCK_SEQPACKET socket pair. */
   channelPair(): [postmasterEnd: number, launcherEnd: number];
   /** pipe2(O_CLOEXEC). */
   pipe(): [readEnd: number, writeEnd: number];
+  /** Of a TCP socket. */
+  setKeepalive(descriptor: number, keepalive: Keepalive): void;
   /** eventfds that do not block, one for each slot. */
   makeDoorbells(count: number): number[];
   LauncherChannel: new (

@@ -50,6 +50,12 @@ export interface MainArea {
   takeDeadMan(slot: number): boolean;
   /** Anyone attached: what the slot shows. */
   read(slot: number): { inUse: boolean; generation: bigint; pid: SlotPid };
+  /** Worker only: the database it is connected to and what it runs, UTF-8, cut off at the room. */
+  reportActivity(slot: number, database: Uint8Array, activity: Uint8Array): void;
+  /** Postmaster only, when the process of that slot has been reaped. */
+  clearActivity(slot: number): void;
+  /** Anyone: what stands there, which may be any bytes. null: it is being written, without an end. */
+  readActivity(slot: number): { database: Buffer; activity: Buffer } | null;
   /** Who has made it only: what lies in it. Without a lock; bounded, whatever stands there. */
   inventory(): Inventory;
   /** The address of the mapping, for tests that prove it is gone or the same. */

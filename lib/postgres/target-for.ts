@@ -1,8 +1,14 @@
 // target-for.ts: where a worker's connection goes: the postmaster's conninfo, bent to the worker.
+//
+// Of several hosts, the one that the postmaster follows comes first: the phases speak of that
+// server, and a worker that starts by them should find it there. The others stay behind it, for one
+// that connects anew after it is lost.
 
+import type { FollowedDatabase, ServerAddress } from '../model/followed.ts';
 import type { Registration } from '../model/registration.ts';
 import {
   type ConnectionTarget,
+  type ConninfoOverrides,
   overrideConninfo,
   processEnvironment,
   resolveConninfo,
@@ -20,14 +26,32 @@ export interface Wish {
  * @throws BgworkerError ERR_CONNINFO
  */
 export function targetFor(
-  conninfo: string,
+  followed: FollowedDatabase,
   { name, database, user }: Pick<Registration, 'name' | 'database' | 'user'>,
   wish: Wish,
 ): ConnectionTarget {
-  const options = overrideConninfo(conninfo, {
+  return targetOf(followed, {
     database: wish.database ?? database ?? undefined,
     user: wish.user ?? user ?? undefined,
     applicationName: name,
   });
-  return resolveConninfo(options, processEnvironment());
+}
+
+/** @throws BgworkerError ERR_CONNINFO */
+export function targetOf(
+  { conninfo, server }: FollowedDatabase,
+  overrides: ConninfoOverrides,
+): ConnectionTarget {
+  const target = resolveConninfo(overrideConninfo(conninfo, overrides), processEnvironment());
+  return server === null ? target : withFirst(target, server);
+}
+
+function withFirst(target: ConnectionTarget, first: ServerAddress): ConnectionTarget {
+  const isFirst = ({ host, hostaddr, port }: ServerAddress) =>
+    host === first.host && hostaddr === first.hostaddr && port === first.port;
+  const hosts = [
+    ...target.hosts.filter((one) => isFirst(one)),
+    ...target.hosts.filter((one) => !isFirst(one)),
+  ];
+  return { ...target, hosts };
 }

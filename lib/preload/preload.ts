@@ -13,6 +13,12 @@ import { importModule } from '../run/import-module.ts';
 import type { StartupHook } from '../run/initialize-memory.ts';
 import type { BackendSource } from '../run/run-backend.ts';
 import type { WorkerSource } from '../run/run-worker.ts';
+import {
+  checkStartup,
+  type RegisteredStartup,
+  type StartupMain,
+  type StartupOptions,
+} from '../run/startup-options.ts';
 import type { BackgroundWorkerOptions, WorkerMain } from '../run/worker-options.ts';
 import { type SharedNames, SharedRequests } from '../shared/names.ts';
 import type { AnnouncedBackend, AnnouncedWorker } from '../travel/notes.ts';
@@ -39,6 +45,16 @@ export interface PreloadServer {
    * load: a file: URL, an absolute path or a package. To be awaited in init().
    */
   preloadModule(module: string | URL): Promise<void>;
+  /**
+   * Registers the startup process: the phase is RECOVERY while it runs, HOT_STANDBY from the moment
+   * when it has called reachedConsistency(), RUN when its main has returned. It runs again after
+   * each crash cycle. Its failure ends the postmaster. It has shared memory, and takes no slot from
+   * the workers.
+   *
+   * @throws BgworkerError ERR_INVALID_REGISTRATION; ERR_WRONG_STATE for a second one, beside the
+   * option `postgres` (which moves the phases by itself), and once init() is over.
+   */
+  registerStartupProcess(main: StartupMain, options?: StartupOptions): void;
   readonly maxWorkerProcesses: number;
   readonly log: Logger;
   /** Shared memory, which only preload modules can ask for (shmem_request_hook). */
@@ -77,7 +93,21 @@ export class PreloadRegistry implements WorkerSource, BackendSource {
   /** What was asked for in shared memory. */
   readonly shared = new SharedRequests((verb) => this.#checkOpen(verb));
   readonly #hooks: StartupHook[] = [];
+  #startup: RegisteredStartup | null = null;
   #isOpen = true;
+
+  /** The startup process; null: there is none. */
+  get startup(): RegisteredStartup | null {
+    return this.#startup;
+  }
+
+  registerStartup(main: StartupMain, options: StartupOptions, followsPostgres: boolean): void {
+    const refuse = (sentence: string) => new BgworkerError('ERR_WRONG_STATE', sentence);
+    if (!this.#isOpen) throw refuse(messages.startupTooLate);
+    if (followsPostgres) throw refuse(messages.startupAndPostgres);
+    if (this.#startup !== null) throw refuse(messages.startupTwice);
+    this.#startup = checkStartup(main, options);
+  }
 
   get startupHooks(): readonly StartupHook[] {
     return this.#hooks;
@@ -198,6 +228,8 @@ export async function preload(
   modules: readonly string[],
   settings: {
     readonly maxWorkerProcesses: number;
+    /** A database moves the phases. */
+    readonly postgres?: boolean;
     readonly log: Logger;
     /** Called before each module. */
     begin?(module: string): void;
@@ -212,6 +244,8 @@ export async function preload(
     preloadModule: async (module) => {
       await importModule(String(module));
     },
+    registerStartupProcess: (main, options = {}) =>
+      registry.registerStartup(main, options, settings.postgres === true),
     maxWorkerProcesses: settings.maxWorkerProcesses,
     log: settings.log,
     shmem: sharedMemoryOf(registry),

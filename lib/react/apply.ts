@@ -8,8 +8,10 @@ import { type Instant, unreachable } from '../model/standing.ts';
 import { SHUTDOWN_MODES, type ShutdownMode, type State } from '../model/state.ts';
 import { applyClient, loseBackendRequests } from './backends.ts';
 import { beginCrash, fail } from './crash.ts';
+import { moveDatabase } from './database.ts';
 import { applyDone } from './done.ts';
 import { awaitLastClient, concludeSmart, hasClientToWaitFor } from './smart.ts';
+import { announceStartup, applyStartup, loseStartupRequest } from './startup.ts';
 import {
   announceStatic,
   loseRequests,
@@ -26,7 +28,7 @@ export function apply(state: State, { at, event }: Occurrence): State {
     case 'launcher-ready':
       return announceStatic(
         {
-          ...state,
+          ...announceStartup(state, event.startupProcess),
           launcher: { kind: 'ready', pid: event.pid, startupHooks: event.startupHooks },
           memory: event.startupHooks ? 'raw' : 'ready',
         },
@@ -48,9 +50,14 @@ export function apply(state: State, { at, event }: Occurrence): State {
     case 'server-exited':
       return applyServer(state, event, at);
     case 'database':
-      return { ...state, database: event.state };
+      return moveDatabase(state, event.state, at);
     case 'database-refused':
       return fail(state, event.error, at);
+    case 'startup-started':
+    case 'startup-not-started':
+    case 'startup-consistent':
+    case 'startup-exited':
+      return applyStartup(state, event, at);
     case 'memory-ready':
       return state.memory === 'initializing' ? { ...state, memory: 'ready' } : state;
     case 'memory-failed':
@@ -95,7 +102,7 @@ export function requestShutdown(state: State, mode: ShutdownMode, at: Instant): 
 /** All of its children die with it, attached or not: that is one crash cycle. */
 function launcherExited(state: State, at: Instant): State {
   const without: State = { ...state, launcher: { kind: 'absent' }, memory: 'raw' };
-  return loseBackendRequests(loseRequests(beginCrash(without, at), at));
+  return loseStartupRequest(loseBackendRequests(loseRequests(beginCrash(without, at), at)));
 }
 
 type ServerEvent = Extract<Event, { kind: `server-${string}` }>;
@@ -112,11 +119,14 @@ function applyServer(state: State, event: ServerEvent, at: Instant): State {
         ? { ...state, server: { ...server, pid: event.pid } }
         : state;
     case 'server-failed':
-      return fail({ ...state, server: { kind: 'none' }, database: 'unreachable' }, event.error, at);
+      return fail(
+        { ...moveDatabase(state, 'unreachable', at), server: { kind: 'none' } },
+        event.error,
+        at,
+      );
     case 'server-exited':
       return {
-        ...state,
-        database: 'unreachable',
+        ...moveDatabase(state, 'unreachable', at),
         server:
           state.shutdown === null
             ? { kind: 'due', notBefore: at + state.limits.serverRestartMs }

@@ -36,6 +36,7 @@ function afterFork(state: State, { place, child, connection }: Of<'fork-backend'
     place,
     registration,
     client: served?.client ?? null,
+    serverLosses: state.serverLosses,
     standing: { kind: 'forking', child },
   });
   const nextChild = child === LAST_BACKEND_CHILD ? FIRST_BACKEND_CHILD : child + 1;

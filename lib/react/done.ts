@@ -5,6 +5,7 @@ import { isClientAction } from '../model/clients.ts';
 import { type Instant, isAlive, unreachable } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
 import { applyClientDone } from './backends-done.ts';
+import { afterEndStartup, resetStartup } from './startup.ts';
 import { resetWorkers, withStanding } from './workers.ts';
 
 export function applyDone(state: State, action: Action, at: Instant): State {
@@ -20,6 +21,10 @@ export function applyDone(state: State, action: Action, at: Instant): State {
       return afterEndWorker(state, action, at);
     case 'end-server':
       return afterEndServer(state, action, at);
+    case 'start-startup-process':
+      return { ...state, startup: { kind: 'starting' } };
+    case 'end-startup-process':
+      return afterEndStartup(state, action.signal, at);
     case 'end-launcher':
       return { ...state, launcher: { kind: 'ending' } };
     case 'reload':
@@ -30,7 +35,7 @@ export function applyDone(state: State, action: Action, at: Instant): State {
       return forget(state, action.slot);
     case 'reset-memory':
       return resetWorkers(
-        { ...state, crash: { kind: 'none' }, memory: memoryAfterReset(state) },
+        { ...resetStartup(state), crash: { kind: 'none' }, memory: memoryAfterReset(state) },
         at,
       );
     case 'initialize-memory':
@@ -53,7 +58,11 @@ function afterForkRequest(state: State, { slot, child }: Of<'fork'>): State {
   const worker = state.workers.get(slot);
   if (worker?.standing.kind !== 'due') return state;
   return {
-    ...withStanding(state, worker, { kind: 'forking', child }),
+    ...withStanding(
+      state,
+      { ...worker, serverLosses: state.serverLosses },
+      { kind: 'forking', child },
+    ),
     nextChild: child + 1,
   };
 }

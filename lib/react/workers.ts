@@ -8,7 +8,7 @@ import type { Exit } from '../model/exit.ts';
 import { placeFor } from '../model/place.ts';
 import { isAttached } from '../model/registration.ts';
 import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
-import type { State, Worker } from '../model/state.ts';
+import { hasLostItsServer, type State, type Worker } from '../model/state.ts';
 import { classify } from './classify.ts';
 import { beginCrash } from './crash.ts';
 
@@ -44,6 +44,7 @@ export function announceStatic(
         staticIndex,
         terminated: false,
         hasStarted: false,
+        serverLosses: state.serverLosses,
         standing: { kind: 'due', notBefore: at },
       });
       slot++;
@@ -78,6 +79,7 @@ export function register(state: State, { registration }: Of<'registered'>, at: I
       staticIndex: null,
       terminated: false,
       hasStarted: false,
+      serverLosses: state.serverLosses,
       standing,
     }),
     nextGeneration: state.nextGeneration + 1n,
@@ -141,6 +143,9 @@ function wasToldToQuit(standing: Standing): boolean {
 function standingAfterExit(state: State, worker: Worker, exit: Exit, at: Instant): Standing {
   if (worker.terminated || state.shutdown !== null) return { kind: 'gone', last: exit };
   const verdict = classify(exit, worker.registration);
+  if (verdict !== 'crash' && wentWithItsServer(state, worker, exit)) {
+    return { kind: 'due', notBefore: at };
+  }
   // It did nothing wrong: it went with its launcher, and comes back with it.
   if (verdict === 'restart' && exit.cause.kind === 'lost') return { kind: 'due', notBefore: at };
   switch (verdict) {
@@ -156,6 +161,16 @@ function standingAfterExit(state: State, worker: Worker, exit: Exit, at: Instant
     default:
       return unreachable(verdict);
   }
+}
+
+/**
+ * It left, or failed, because the server was lost: that is no failure of its own, and an exit 0
+ * only says that it obeyed. One that had done its work before it was told is done; and who is never
+ * restarted is not restarted for this either.
+ */
+function wentWithItsServer(state: State, worker: Worker, { cause }: Exit): boolean {
+  if (!hasLostItsServer(state, worker) || worker.registration.restartTime === 'never') return false;
+  return worker.standing.kind === 'stopping' || !(cause.kind === 'code' && cause.code === 0);
 }
 
 function afterFailure(state: State, worker: Worker, at: Instant, exit: Exit | null): Standing {

@@ -131,6 +131,10 @@ export function checkRegistration(input: unknown, origin: Origin): Registration 
     if (options.restartTime !== 'never') refuse('restartTime', messages.parallelNeverRestarts);
     if (options.restartOnExit0) refuse('restartOnExit0', messages.parallelStaysDone);
   }
+  if (flags.includes('INTERRUPTIBLE')) {
+    if (!wantsDatabase) refuse('flags', messages.interruptibleNeedsDatabase);
+    if (options.restartOnExit0) refuse('restartOnExit0', messages.interruptibleIsFinal);
+  }
   if (origin.kind === 'dynamic' && body.kind === 'closure')
     refuse('main', messages.closureIsStatic);
   if (origin.kind === 'static' && origin.argProblem !== null) {

@@ -14,6 +14,11 @@ import {
 } from './listen-options.ts';
 import { oneOf, validate, wholeNumber } from './validate.ts';
 
+/** What becomes of the workers with a database connection when the server is lost. */
+export const SERVER_LOSS_RULES = ['restart', 'keep'] as const;
+
+export type ServerLossRule = (typeof SERVER_LOSS_RULES)[number];
+
 /** An embedded server: initdb at the first start, a private Unix socket, stopped last. */
 export interface EmbeddedPostgres {
   readonly embedded: true;
@@ -21,11 +26,19 @@ export interface EmbeddedPostgres {
   readonly binDirectory?: string;
   /** PostgreSQL's own settings, as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** See FollowedPostgres. */
+  readonly onServerLoss?: ServerLossRule;
 }
 
 /** A server that exists, by a libpq connection string: keyword/value or URI. */
 export interface FollowedPostgres {
   readonly conninfo: string;
+  /**
+   * When the server is lost: 'restart' ends the workers that need it (SIGTERM), and starts them
+   * again when it is back; 'keep' leaves them alone. Others are left alone anyway. Default:
+   * 'restart'.
+   */
+  readonly onServerLoss?: ServerLossRule;
 }
 
 export interface PostmasterOptions extends ClientOptions {
@@ -101,11 +114,15 @@ const embedded = v.strictObject(
     embedded: v.literal(true, 'must be true; for a server that exists, give conninfo instead'),
     binDirectory: v.optional(text),
     settings: v.optional(v.record(v.string(), text, 'must be an object of texts')),
+    onServerLoss: v.optional(oneOf(SERVER_LOSS_RULES)),
   },
   POSTGRES_RULE,
 );
 
-const followed = v.strictObject({ conninfo: text }, POSTGRES_RULE);
+const followed = v.strictObject(
+  { conninfo: text, onServerLoss: v.optional(oneOf(SERVER_LOSS_RULES)) },
+  POSTGRES_RULE,
+);
 
 /** By what it has, not by what fits: what does not fit is then named, and no password shown. */
 const postgres = v.lazy((input) =>

@@ -5,6 +5,7 @@
 import type { Logger } from '../log.ts';
 import { leaveFailed } from '../messages.ts';
 import { type MainArea, native } from '../native.ts';
+import { Activity } from '../shared/activity.ts';
 import { Attached } from '../shared/attached.ts';
 import { DEATH_DESCRIPTOR } from '../travel/notes.ts';
 
@@ -19,6 +20,7 @@ export function attach({ area, doorbells }: InheritedMemory, slot: number): Atta
   return new Attached(
     new native.Attachment(area, doorbells, slot, DEATH_DESCRIPTOR),
     area.slotCount,
+    new Activity((database, activity) => area.reportActivity(slot, database, activity)),
   );
 }
 

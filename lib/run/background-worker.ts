@@ -6,7 +6,7 @@ import { DynamicWorkers } from '../dynamic/dynamic-workers.ts';
 import type { BackgroundWorkerHandle, WaitOptions } from '../dynamic/handle.ts';
 import { BgworkerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { connectedTwice, flagMissing, noDatabaseFollowed, noSharedMemory } from '../messages.ts';
+import { cancelFailed, noSharedMemory } from '../messages.ts';
 import type { WorkerFlag } from '../model/registration.ts';
 import { type Attachment, native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
@@ -15,6 +15,7 @@ import { SharedLatch } from '../shared/latch.ts';
 import { AttachedNames, type SharedNames, type SharedRequests } from '../shared/names.ts';
 import type { ControlPlace } from '../travel/control.ts';
 import type { ProcessStart } from '../travel/notes.ts';
+import { type ConnectOptions, DatabaseSession } from './database-session.ts';
 import { type Latch, PrivateLatch } from './latch.ts';
 import {
   checkParallel,
@@ -23,15 +24,9 @@ import {
 } from './parallel/parallel-options.ts';
 import { type Leader, ParallelRun } from './parallel/parallel-run.ts';
 import { onSignal, type SignalHandler } from './signals.ts';
+import type { NotificationHandler, Subscription } from './subscriptions.ts';
+import type { TransactionBody, TransactionOptions } from './transaction.ts';
 import type { DynamicBackgroundWorkerOptions } from './worker-options.ts';
-
-export interface ConnectOptions {
-  /** Default: the registration's `database`, else the one of the postmaster's conninfo. */
-  readonly database?: string;
-  /** Default: the registration's `user`, else the one of the postmaster's conninfo. */
-  readonly user?: string;
-  readonly signal?: AbortSignal;
-}
 
 /** What the process around a worker has for it. */
 export interface WorkerSurroundings {
@@ -54,6 +49,7 @@ export class BackgroundWorker {
   readonly latch: Latch;
 
   readonly #start: ProcessStart;
+  readonly #session: DatabaseSession;
   readonly #ownLatch: PrivateLatch | SharedLatch;
   readonly #attached: Attached | null;
   readonly #requests: SharedRequests;
@@ -64,7 +60,6 @@ export class BackgroundWorker {
   #dsm: DynamicSharedMemory | null = null;
   #dynamic: DynamicWorkers | null = null;
   #shutdown: AbortController | null = null;
-  #hasConnected = false;
 
   /** For the worker's wiring. */
   constructor(start: ProcessStart, { attached, requests, control, createLog }: WorkerSurroundings) {
@@ -80,6 +75,13 @@ export class BackgroundWorker {
     this.name = start.registration.name;
     this.type = start.registration.type;
     this.flags = start.registration.flags;
+    const { registration, database } = start;
+    this.#session = new DatabaseSession({
+      registration,
+      database,
+      latch: this.latch,
+      activity: attached?.activity ?? null,
+    });
   }
 
   get pid(): number {
@@ -183,6 +185,20 @@ export class BackgroundWorker {
     return this.#dynamic;
   }
 
+  /**
+   * What it is doing, in words, for `postmaster.workers()` (pg_stat_activity); up to 944 bytes are
+   * kept. null: the statement that its database connection runs is shown instead, if one does.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without SHMEM_ACCESS
+   */
+  get activity(): string | null {
+    return this.#memory('activity').activity.own;
+  }
+
+  set activity(text: string | null) {
+    this.#memory('activity').activity.own = text;
+  }
+
   /** For the library's own wiring: the postmaster is dead. true if somebody waited to hear it. */
   orphan(): boolean {
     const wasHeard = this.#dynamic?.orphan() ?? false;
@@ -215,23 +231,63 @@ export class BackgroundWorker {
   }
 
   /**
-   * The database connection (BackgroundWorkerInitializeConnection): once per worker, and only with
-   * the flag BACKEND_DATABASE_CONNECTION. application_name is the worker's name.
+   * The database connection (BackgroundWorkerInitializeConnection): one at a time, and only with
+   * the flag BACKEND_DATABASE_CONNECTION. application_name is the worker's name. Of several servers
+   * the one that the postmaster follows is asked first. What the connection runs is the worker's
+   * `activity`, and is cancelled by SIGINT.
    *
-   * @throws BgworkerError ERR_NO_DATABASE_CONNECTION (flag missing, second call, nothing followed),
-   * ERR_SERVER_UNREACHABLE or ERR_SERVER_REFUSED.
+   * It is never replaced in silence: when it is lost, whatever runs on it rejects, the client says
+   * 'error' and 'end', and connect() may be called again.
+   *
+   * @throws BgworkerError ERR_NO_DATABASE_CONNECTION (flag missing, there is one already, nothing
+   * followed), ERR_INVALID_OPTION, ERR_SERVER_UNREACHABLE or ERR_SERVER_REFUSED.
    */
-  async connect(options: ConnectOptions = {}): Promise<Client> {
-    const refuse = (sentence: string) => new BgworkerError('ERR_NO_DATABASE_CONNECTION', sentence);
-    if (!this.flags.includes('BACKEND_DATABASE_CONNECTION')) throw refuse(flagMissing(this.name));
-    if (this.#start.conninfo === null) throw refuse(noDatabaseFollowed(this.name));
-    if (this.#hasConnected) throw refuse(connectedTwice(this.name));
-    this.#hasConnected = true;
-    // Loaded before the fork if the postmaster follows a database; what comes here is a look-up.
-    const { connectTo } = await import('../postgres/connect/connect.ts');
-    const { targetFor } = await import('../postgres/target-for.ts');
-    const target = targetFor(this.#start.conninfo, this.#start.registration, options);
-    return connectTo(target, { signal: options.signal });
+  connect(options: ConnectOptions = {}): Promise<Client> {
+    return this.#session.connect(options);
+  }
+
+  /**
+   * LISTEN on the connection of connect(): a notification calls the handler, then sets the latch.
+   * It ends with the connection.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without connect(), ERR_INVALID_OPTION; what the server says
+   */
+  async listen(channel: string, handler?: NotificationHandler): Promise<Subscription> {
+    return this.#session.listen(channel, handler);
+  }
+
+  /**
+   * Runs the function in a transaction on the connection of connect(), commits, and gives what it
+   * returned; what it throws rolls back. One at a time.
+   *
+   * @throws BgworkerError ERR_WRONG_STATE without connect() or within another one,
+   * ERR_INVALID_OPTION, ERR_COMMIT_UNKNOWN, ERR_TRANSACTION_ABORTED; what the function throws
+   */
+  transaction<Value>(
+    body: TransactionBody<Value>,
+    options: TransactionOptions = {},
+  ): Promise<Value> {
+    return this.#session.transaction(body, options);
+  }
+
+  /**
+   * Asks the server to cancel the statement that runs on the connection of connect(), which then
+   * rejects (SQLSTATE 57014). Nothing happens if none does.
+   */
+  cancelStatement(): Promise<void> {
+    return this.#session.cancel();
+  }
+
+  /** For the library's own wiring: SIGINT, where the worker has no handler of its own. */
+  interrupt(): void {
+    this.cancelStatement().catch((error: unknown) => {
+      this.log.warn({ err: error }, cancelFailed(error));
+    });
+  }
+
+  /** For the library's own wiring: is it done for good by this error, because its database is gone? */
+  isOverWith(error: unknown): boolean {
+    return this.flags.includes('INTERRUPTIBLE') && this.#session.wasRefusedWith(error);
   }
 
   /**

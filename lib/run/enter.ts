@@ -4,6 +4,7 @@
 // through here: the fork of the launcher, and the freshly exec'ed node.
 
 import { createLogger, type LogOptions } from '../log.ts';
+import * as messages from '../messages.ts';
 import { isAttached } from '../model/registration.ts';
 import { type DescriptorWatcher, native } from '../native.ts';
 import type { Attached } from '../shared/attached.ts';
@@ -15,7 +16,9 @@ import { attach, type InheritedMemory, leave } from './attach.ts';
 import type { BackgroundWorker, WorkerSurroundings } from './background-worker.ts';
 import { leaveByExitNow } from './leave.ts';
 
-/** Failed; for a worker, and to be tried again, by PostgreSQL's rule. 0 would be done for good. */
+/** Done; for a worker, for good, by PostgreSQL's rule. */
+export const DONE = 0;
+/** Failed; for a worker, and to be tried again. */
 export const FAILED = 1;
 /** As any code but 0 and 1 of an attached process: a crash. */
 const CRASHED = 2;
@@ -36,14 +39,17 @@ export interface Entry<W extends BackgroundWorker> {
   readonly title: string;
   make(surroundings: WorkerSurroundings): W;
   /** The sentence for an error that nobody took. */
-  failed(error: unknown): string;
+  describe(error: unknown): string;
+  /** Hears of such an error before the process leaves. */
+  failed?(error: unknown): void;
 }
 
 export interface Entered<W extends BackgroundWorker> {
   readonly worker: W;
   /**
    * Logs the error and leaves with exit code 1. But one that says that shared memory is damaged is a
-   * crash: only new memory helps, and only a crash brings it.
+   * crash: only new memory helps, and only a crash brings it. And one that says that its database is
+   * gone is the end of an interruptible worker's work: exit code 0.
    */
   fail(error: unknown): void;
   /** For the rehearsal alone. */
@@ -54,8 +60,14 @@ export function enter<W extends BackgroundWorker>(entry: Entry<W>): Entered<W> {
   const { start, memory, shared } = entry;
   const { registration, slot } = start;
   const log = lazily(() => createLogger(entry.log, registration.name));
+  let worker: W | null = null;
   const fail = (error: unknown): void => {
-    log().error({ err: error }, entry.failed(error));
+    if (worker?.isOverWith(error)) {
+      log().info(messages.databaseGone(registration, error));
+      process.exit(DONE);
+    }
+    entry.failed?.(error);
+    log().error({ err: error }, entry.describe(error));
     process.exit(saysDamaged(error) ? CRASHED : FAILED);
   };
   let attached: Attached | null = null;
@@ -69,16 +81,17 @@ export function enter<W extends BackgroundWorker>(entry: Entry<W>): Entered<W> {
   });
   // 2. The dead-man switch, before any foreign code: who dies from here on died attached.
   if (memory !== null && isAttached(registration)) attached = attach(memory, slot);
-  const worker = entry.make({
+  const made = entry.make({
     attached,
     requests: shared,
     control: entry.control,
     createLog: log,
   });
+  worker = made;
   // 3. The name, for ps.
   process.title = entry.title;
   // 4. The end of the postmaster.
-  const watcher = watchPostmaster(worker);
+  const watcher = watchPostmaster(made);
   // 5. What its preload modules asked for in shared memory gets its places.
   if (attached !== null) bind(shared, attached, fail);
 
@@ -87,7 +100,7 @@ export function enter<W extends BackgroundWorker>(entry: Entry<W>): Entered<W> {
     if (memory !== null && attached !== null) leave(memory, attached, log);
     stay();
   };
-  return { worker, fail, undo };
+  return { worker: made, fail, undo };
 }
 
 function bind(shared: SharedRequests, attached: Attached, failed: (error: unknown) => void): void {

@@ -14,7 +14,7 @@ import type { BackendStart } from '../travel/notes.ts';
 import type { InheritedMemory } from './attach.ts';
 import { Backend } from './backend.ts';
 import type { BackendMain } from './backend-options.ts';
-import { type Entered, enter, FAILED } from './enter.ts';
+import { DONE, type Entered, enter, FAILED } from './enter.ts';
 import { hangUp, whenClosed } from './hang-up.ts';
 import { deliverHeld, holdSignals, installDefaults } from './signals.ts';
 
@@ -35,8 +35,6 @@ export interface BackendEnvironment {
   /** The connection; of a spare one, the socket on which it will come. */
   readonly descriptor: number;
 }
-
-const DONE = 0;
 
 /** Returns when main()'s synchronous part is over, or when a spare one is ready for its client. */
 export function runBackend(environment: BackendEnvironment): void {
@@ -67,7 +65,7 @@ function prepare(environment: BackendEnvironment): Entered<Backend> {
       backend = new Backend(start, surroundings);
       return backend;
     },
-    failed: (error) => messages.backendFailed(backend?.client ?? null, error),
+    describe: (error) => messages.backendFailed(backend?.client ?? null, error),
   });
 }
 
@@ -81,7 +79,8 @@ function awaitClient(environment: BackendEnvironment, entered: Entered<Backend>)
   const alive = setInterval(() => {}, 1 << 30); // A watcher holds no event loop open.
   const leave = () => process.exit(DONE);
   process.on('SIGTERM', leave);
-  installDefaults(leave);
+  // No statement of anybody's runs yet, so there is nothing to interrupt.
+  installDefaults({ terminate: leave, interrupt: () => {} });
   const watcher = new native.DescriptorWatcher(control, () => {
     // As at the beginning of any main: signals wait until it has installed its handlers.
     native.blockSignals();
@@ -122,9 +121,12 @@ function serve(
   } catch (error) {
     return fail(error);
   }
-  installDefaults(() => {
-    backend.log.fatal(messages.connectionTerminated);
-    process.exit(FAILED);
+  installDefaults({
+    terminate() {
+      backend.log.fatal(messages.connectionTerminated);
+      process.exit(FAILED);
+    },
+    interrupt: () => backend.interrupt(),
   });
   native.unblockSignals();
   deliverHeld();

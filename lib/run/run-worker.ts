@@ -14,7 +14,7 @@ import type { ControlPlace } from '../travel/control.ts';
 import { DEATH_DESCRIPTOR, type WorkerStart } from '../travel/notes.ts';
 import { readArgument } from './argument.ts';
 import type { InheritedMemory } from './attach.ts';
-import { BackgroundWorker } from './background-worker.ts';
+import { BackgroundWorker, type WorkerSurroundings } from './background-worker.ts';
 import { type Entered, enter, FAILED } from './enter.ts';
 import { loadFunction } from './load-function.ts';
 import { deliverHeld, installDefaults } from './signals.ts';
@@ -38,6 +38,10 @@ export interface WorkerEnvironment {
   /** Where it finds its postmaster, to register workers of its own. */
   readonly control: ControlPlace;
   readonly log: LogOptions;
+  /** What main() gets, where that is more than a worker. */
+  make?(start: WorkerStart, surroundings: WorkerSurroundings): BackgroundWorker;
+  /** Hears of what makes it fail, before it leaves. */
+  failed?(error: unknown): void;
 }
 
 /** Returns when main()'s synchronous part is over; the process leaves by itself later. */
@@ -68,8 +72,10 @@ function prepare(environment: WorkerEnvironment): Entered<BackgroundWorker> {
     control,
     log,
     title: `bgworker: ${registration.name}`,
-    make: (surroundings) => new BackgroundWorker(start, surroundings),
-    failed: (error) => messages.workerFailed(registration, error),
+    make: (surroundings) =>
+      environment.make?.(start, surroundings) ?? new BackgroundWorker(start, surroundings),
+    describe: (error) => messages.workerFailed(registration, error),
+    failed: (error) => environment.failed?.(error),
   });
 }
 
@@ -80,9 +86,12 @@ function run(environment: WorkerEnvironment, { worker, fail }: Entered<Backgroun
   const body = startBody(environment, worker);
   body.started.then(
     () => {
-      installDefaults(() => {
-        worker.log.fatal(messages.terminatedByAdministrator(registration));
-        process.exit(FAILED);
+      installDefaults({
+        terminate() {
+          worker.log.fatal(messages.terminatedByAdministrator(registration));
+          process.exit(FAILED);
+        },
+        interrupt: () => worker.interrupt(),
       });
       native.unblockSignals();
       deliverHeld();

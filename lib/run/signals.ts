@@ -2,13 +2,14 @@
 //
 // All but SIGQUIT and SIGCHLD are blocked from the fork until the synchronous part of main() is over, so that
 // main() can install handlers first. Then PostgreSQL's defaults are put in where there is none:
-// SIGTERM ends the worker with a message and exit 1, everything else is ignored. SIGQUIT is not
+// SIGTERM ends the worker with a message and exit 1, SIGINT cancels the statement that runs on its
+// database connection, everything else is ignored. SIGQUIT is not
 // here: the native side leaves by _exit(2) at once, whatever JavaScript is doing.
 
 import type { Latch } from './latch.ts';
 
 /** Taken by nobody unless main() says so; SIGPIPE is node's business. */
-const IGNORED = ['SIGHUP', 'SIGINT', 'SIGUSR2'] as const;
+const IGNORED = ['SIGHUP', 'SIGUSR2'] as const;
 
 export type SignalHandler = (signal: NodeJS.Signals) => void;
 
@@ -32,26 +33,37 @@ export function holdSignals(): void {
   for (const signal of HELD) process.on(signal, hold);
 }
 
-const HELD = ['SIGTERM', ...IGNORED] as const;
+const HELD = ['SIGTERM', 'SIGINT', ...IGNORED] as const;
 const held = new Set<NodeJS.Signals>();
 
 function hold(signal: NodeJS.Signals): void {
   held.add(signal);
 }
 
+export interface DefaultHandlers {
+  /** SIGTERM. */
+  terminate(): void;
+  /** SIGINT. */
+  interrupt(): void;
+}
+
 /** After the synchronous part of main(), before signals are unblocked. */
-export function installDefaults(terminate: () => void): void {
-  if (isNobodys('SIGTERM')) {
-    process.on('SIGTERM', function byDefault() {
-      // A handler of the worker's own that came later takes its place.
-      if (process.listenerCount('SIGTERM') === 1) terminate();
-    });
-  }
+export function installDefaults({ terminate, interrupt }: DefaultHandlers): void {
+  installDefault('SIGTERM', terminate);
+  installDefault('SIGINT', interrupt);
   for (const signal of IGNORED) {
     if (isNobodys(signal)) process.on(signal, ignore);
   }
   // Last: without any listener the system's own default would be back for a moment.
   for (const signal of HELD) process.off(signal, hold);
+}
+
+/** A handler of the worker's own that came later takes its place. */
+function installDefault(signal: NodeJS.Signals, act: () => void): void {
+  if (!isNobodys(signal)) return;
+  process.on(signal, () => {
+    if (process.listenerCount(signal) === 1) act();
+  });
 }
 
 /** What came before anybody could take it. */

@@ -13,16 +13,25 @@ import {
   SERVER_SIGNALS,
   type ServerSignal,
   type Standing,
+  unreachable,
 } from '../model/standing.ts';
-import type { State } from '../model/state.ts';
+import { hasLostItsServer, type State } from '../model/state.ts';
 
-/** What of a worker, and of a backend, says whether and how it is to end. */
+/** What of a worker, a backend and the startup process says whether and how it is to end. */
 export interface Mortal {
-  readonly registration: Pick<Registration, 'flags'>;
-  readonly standing: Standing;
+  readonly registration: Pick<Registration, 'flags' | 'database'> &
+    Partial<Pick<Registration, 'body'>>;
+  readonly standing: MortalStanding;
+  /** State.serverLosses when it was asked for. */
+  readonly serverLosses: number;
   /** Somebody asked for its end. */
   readonly terminated?: boolean;
 }
+
+type MortalStanding = Told<Standing>;
+
+/** Of each standing, what counts here. */
+type Told<S> = S extends unknown ? Pick<S, keyof S & ('kind' | 'told' | 'toldAt')> : never;
 
 export function* endWorkers(state: State, now: Instant): Generator<Action> {
   for (const worker of state.workers.values()) {
@@ -36,6 +45,12 @@ export function* endBackends(state: State, now: Instant): Generator<Action> {
     const signal = signalFor(state, backend, now);
     if (signal !== null) yield { kind: 'end-backend', place: backend.place, signal };
   }
+}
+
+export function* endStartup(state: State, now: Instant): Generator<Action> {
+  const startup = startupOf(state);
+  const signal = startup === null ? null : signalFor(state, startup, now);
+  if (signal !== null) yield { kind: 'end-startup-process', signal };
 }
 
 export function* endServer(state: State, now: Instant): Generator<Action> {
@@ -60,9 +75,29 @@ export function nextStrongerAt(state: State): Instant | null {
 }
 
 /** All that the launcher may have a process for. */
-export function* everyone({ workers, clients }: State): Generator<Mortal> {
-  yield* workers.values();
-  yield* clients.backends.values();
+export function* everyone(state: State): Generator<Mortal> {
+  yield* state.workers.values();
+  yield* state.clients.backends.values();
+  const startup = startupOf(state);
+  if (startup !== null) yield startup;
+}
+
+/** It is attached, and needs no server: it is itself what the phases follow. */
+function startupOf({ startup, serverLosses }: State): Mortal | null {
+  const registration = { flags: ['SHMEM_ACCESS'], database: null } as const;
+  switch (startup.kind) {
+    case 'none':
+    case 'due':
+    case 'done':
+      return null;
+    case 'starting':
+      return { registration, serverLosses, standing: { kind: 'forking' } };
+    case 'running':
+    case 'stopping':
+      return { registration, serverLosses, standing: startup };
+    default:
+      return unreachable(startup);
+  }
 }
 
 /** What this one must have been told by now; null: it may go on. */
@@ -72,7 +107,8 @@ export function demandOn(state: State, one: Mortal): EndingSignal | null {
   const isOfTheCrash =
     shutdown !== null || state.launcher.kind === 'absent' || isAttached(one.registration);
   if (crash.kind === 'ending' && isOfTheCrash) return 'SIGQUIT';
-  return shutdown !== null || one.terminated ? 'SIGTERM' : null;
+  const isToEnd = shutdown !== null || one.terminated || hasLostItsServer(state, one);
+  return isToEnd ? 'SIGTERM' : null;
 }
 
 function signalFor(state: State, one: Mortal, now: Instant): EndingSignal | null {

@@ -1,7 +1,7 @@
 // phases.ts: the next phase, if it is time for it (PostmasterStateMachine).
 //
-// On the way up the phases follow the database, back as well as forth. On the way down they follow
-// what is still alive. A crash cycle goes down to WAIT_BACKENDS and up again from STARTUP.
+// On the way up the phases follow the database, or the startup process, back as well as forth. On the
+// way down they follow what is still alive. A crash cycle goes down to WAIT_BACKENDS and up again from STARTUP.
 
 import type { Action } from '../model/action.ts';
 import { isNormal, PHASE_OF_DATABASE, type Phase } from '../model/phase.ts';
@@ -48,6 +48,7 @@ function onTheWayUp({ phase, launcher, memory, database }: State): Phase {
   return isReady ? PHASE_OF_DATABASE[database] : 'STARTUP';
 }
 
+/** The server is stopped after them. */
 function anyoneAlive(state: State): boolean {
   for (const { standing } of everyone(state)) if (isAlive(standing)) return true;
   return false;

@@ -9,7 +9,14 @@ import { isNormal } from '../model/phase.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State } from '../model/state.ts';
 import { dispatch, nextSpareAt, openDoors, refillSpares } from './backends.ts';
-import { endBackends, endLauncher, endServer, endWorkers, nextStrongerAt } from './end.ts';
+import {
+  endBackends,
+  endLauncher,
+  endServer,
+  endStartup,
+  endWorkers,
+  nextStrongerAt,
+} from './end.ts';
 import { movePhase } from './phases.ts';
 import { nextStartAt, startNext } from './start.ts';
 
@@ -28,6 +35,7 @@ export function plan(state: State, now: Instant): Plan {
     ...reload(state),
     ...endWorkers(state, now),
     ...endBackends(state, now),
+    ...endStartup(state, now),
     ...endServer(state, now),
     ...endLauncher(state, now),
     ...move,

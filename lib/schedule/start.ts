@@ -1,11 +1,12 @@
 // start.ts: what may be started now. The launcher first, then the server and
-// the hooks of shared memory, then one worker.
+// the hooks of shared memory and the startup process, then one worker.
 
 import type { Action } from '../model/action.ts';
 import { isNormal, mayStart } from '../model/phase.ts';
 import type { Instant } from '../model/standing.ts';
 import type { State, Worker } from '../model/state.ts';
 import { isOpeningDoors } from './backends.ts';
+import { startStartup } from './startup.ts';
 
 export function* startNext(state: State, now: Instant): Generator<Action> {
   if (!isOpen(state)) return;
@@ -18,6 +19,7 @@ export function* startNext(state: State, now: Instant): Generator<Action> {
   if (state.server.kind === 'due' && state.server.notBefore <= now) yield { kind: 'start-server' };
   // In INIT the phase moves first; from STARTUP it does not move before this is done.
   if (state.memory === 'raw') yield { kind: 'initialize-memory' };
+  yield* startStartup(state);
   const worker = nextWorker(state);
   if (worker !== null && dueAt(worker) <= now && !isForking(state)) {
     yield { kind: 'fork', slot: worker.slot, child: state.nextChild };

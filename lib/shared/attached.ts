@@ -4,6 +4,7 @@
 // What is made of shared memory (structs, locks, segments, queues) is bound to it.
 
 import type { Attachment } from '../native.ts';
+import type { Activity } from './activity.ts';
 import { AttachmentPort } from './attachment-port.ts';
 import type { AttachedPort } from './port.ts';
 import { ThisProcess } from './this-process.ts';
@@ -12,11 +13,14 @@ export class Attached {
   readonly attachment: Attachment;
   readonly port: AttachedPort;
   readonly process: ThisProcess;
+  /** What it says of itself. */
+  readonly activity: Activity;
   readonly #port: AttachmentPort;
 
   /** `slotCount`: of the postmaster's own word, not of shared memory's. */
-  constructor(attachment: Attachment, slotCount: number) {
+  constructor(attachment: Attachment, slotCount: number, activity: Activity) {
     this.attachment = attachment;
+    this.activity = activity;
     this.#port = new AttachmentPort(attachment, slotCount);
     this.port = this.#port;
     this.process = new ThisProcess(this.#port);

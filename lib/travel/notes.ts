@@ -7,6 +7,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { LogOptions } from '../log.ts';
 import type { BackendRegistration } from '../model/clients.ts';
+import type { FollowedDatabase } from '../model/followed.ts';
 import { NAME_MAX_BYTES, type Registration } from '../model/registration.ts';
 import type { Peer } from '../native.ts';
 import type { ControlPlace } from './control.ts';
@@ -17,6 +18,10 @@ export const CONTROL_DESCRIPTOR = 3;
 export const DEATH_DESCRIPTOR = 4;
 /** The main area, of an exec'ed worker that is attached. The launcher gets it as a message. */
 export const AREA_DESCRIPTOR = 5;
+/** The first word of a startup process, if it has come so far; what follows is its failure. */
+export const STARTUP_CONSISTENT = 'consistent\n';
+/** How much of its failure it tells; less than a pipe holds, so that it never waits for a reader. */
+export const STARTUP_WORDS_MAX_BYTES = 4_096;
 /** It has the first slot for itself: whoever is attached later has not come yet. */
 export const INITIALIZER_SLOT = 0;
 /** Launcher and its forks: the doorbell of slot 0, which those of the other slots follow. */
@@ -33,7 +38,7 @@ export interface LauncherConfig {
   /** URLs of the preload modules, in order. */
   readonly preload: readonly string[];
   readonly maxWorkerProcesses: number;
-  /** Of the main area: those of the workers, then those of the backends. */
+  /** Of the main area: those of the workers, of the backends, and of the startup process. */
   readonly slotCount: number;
   readonly log: LogOptions;
   /** Workers will connect: load the client library before the first fork. */
@@ -60,6 +65,8 @@ export type Announcement =
       readonly structBytes: number;
       /** Somebody wants to initialise them. */
       readonly startupHooks: boolean;
+      /** The name of the startup process; null: there is none. */
+      readonly startupProcess: string | null;
     }
   | {
       readonly kind: 'refused';
@@ -88,6 +95,8 @@ export type ChildPayload =
   | { readonly kind: 'self-test' }
   /** To run the start-up hooks; its one descriptor is where it tells its failure. */
   | { readonly kind: 'initialize' }
+  /** The startup process; its one descriptor is where it says how far it is. */
+  | { readonly kind: 'startup'; readonly start: WorkerStart }
   | { readonly kind: 'worker'; readonly start: WorkerStart }
   /** Its one descriptor is the client's connection, or the socket on which that will come. */
   | { readonly kind: 'backend'; readonly start: BackendStart };
@@ -95,12 +104,12 @@ export type ChildPayload =
 /** What a child is for; the self-test is the launcher's own affair. */
 export type Errand = Exclude<ChildPayload, { kind: 'self-test' }>;
 
-/** What a worker and a backend alike know of themselves when they start. */
+/** What each of these knows of itself when it starts. */
 export interface ProcessStart {
   readonly slot: number;
   readonly registration: Pick<Registration, 'name' | 'type' | 'flags' | 'database' | 'user'>;
-  /** Where connect() goes, for libpq; null if the postmaster follows no database. */
-  readonly conninfo: string | null;
+  /** Where connect() goes; null if the postmaster follows no database. */
+  readonly database: FollowedDatabase | null;
 }
 
 export interface WorkerStart extends ProcessStart {

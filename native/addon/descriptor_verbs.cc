@@ -2,9 +2,11 @@
 
 #include <csignal>
 #include <limits>
+#include <utility>
 
 #include "addon/convert.h"
 #include "core/base/system_calls.h"
+#include "core/ipc/keepalive.h"
 #include "core/ipc/socket_pair.h"
 #include "core/proc/process.h"
 #include "core/shm/main_area.h"
@@ -58,12 +60,44 @@ Napi::Value sendSignalVerb(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, sent.value());
 }
 
+/** A whole number of `options`, 0 if it is not there. */
+std::optional<int> readCount(const Napi::Object& options, const char* name) {
+  Napi::Value value = options.Get(name);
+  if (value.IsUndefined()) return 0;
+  std::optional<int64_t> count = readInteger(value, name, 0, std::numeric_limits<int32_t>::max());
+  if (!count.has_value()) return std::nullopt;
+  return static_cast<int>(*count);
+}
+
+Napi::Value setKeepaliveVerb(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<int> descriptor = readDescriptor(info[0], "descriptor");
+  if (!descriptor.has_value()) return env.Undefined();
+  if (!info[1].IsObject()) return throwTypeError(env, "keepalive must be an object");
+  Napi::Object options = info[1].As<Napi::Object>();
+  Keepalive keepalive{};
+  keepalive.enabled = options.Get("enabled").ToBoolean();
+  const std::pair<const char*, int*> counts[] = {
+      {"idleSeconds", &keepalive.idleSeconds},
+      {"intervalSeconds", &keepalive.intervalSeconds},
+      {"count", &keepalive.count},
+      {"userTimeoutMs", &keepalive.userTimeoutMs},
+  };
+  for (const auto& [name, place] : counts) {
+    std::optional<int> count = readCount(options, name);
+    if (!count.has_value()) return env.Undefined();
+    *place = *count;
+  }
+  return throwIfFailed(env, setKeepalive(*descriptor, keepalive));
+}
+
 }  // namespace
 
 void defineDescriptorVerbs(Napi::Env env, Napi::Object exports) {
   exports.Set("channelPair", Napi::Function::New(env, channelPair, "channelPair"));
   exports.Set("pipe", Napi::Function::New(env, pipeVerb, "pipe"));
   exports.Set("makeDoorbells", Napi::Function::New(env, makeDoorbells, "makeDoorbells"));
+  exports.Set("setKeepalive", Napi::Function::New(env, setKeepaliveVerb, "setKeepalive"));
   exports.Set("openProcess", Napi::Function::New(env, openProcess, "openProcess"));
   exports.Set("sendSignal", Napi::Function::New(env, sendSignalVerb, "sendSignal"));
 }

@@ -33,6 +33,9 @@ void MainAreaObject::define(Napi::Env env, Napi::Object exports) {
        InstanceMethod("publish", &Self::publish), InstanceMethod("release", &Self::release),
        InstanceMethod("attach", &Self::attach), InstanceMethod("detach", &Self::detach),
        InstanceMethod("takeDeadMan", &Self::takeDeadMan), InstanceMethod("read", &Self::read),
+       InstanceMethod("reportActivity", &Self::reportActivity),
+       InstanceMethod("clearActivity", &Self::clearActivity),
+       InstanceMethod("readActivity", &Self::readActivity),
        InstanceMethod("inventory", &Self::inventory), InstanceMethod("close", &Self::close),
        InstanceAccessor("descriptor", &Self::descriptor, nullptr),
        InstanceAccessor("bytes", &Self::bytes, nullptr),
@@ -152,6 +155,40 @@ Napi::Value MainAreaObject::read(const Napi::CallbackInfo& info) {
 Napi::Value MainAreaObject::inventory(const Napi::CallbackInfo& info) {
   if (area_ && area_->isOpen()) return inventoryObject(info.Env(), inventoryOf(*area_));
   return throwTypeError(info.Env(), kClosed);
+}
+
+Napi::Value MainAreaObject::reportActivity(const Napi::CallbackInfo& info) {
+  std::optional<uint32_t> slot = slotOf(info);
+  if (!slot.has_value()) return info.Env().Undefined();
+  std::optional<std::span<const uint8_t>> database = readBytes(info[1], "database");
+  if (!database.has_value()) return info.Env().Undefined();
+  std::optional<std::span<const uint8_t>> activity = readBytes(info[2], "activity");
+  if (!activity.has_value()) return info.Env().Undefined();
+  auto view = [](std::span<const uint8_t> bytes) {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  area_->activities().report(*slot, view(*database), view(*activity));
+  return info.Env().Undefined();
+}
+
+Napi::Value MainAreaObject::clearActivity(const Napi::CallbackInfo& info) {
+  if (std::optional<uint32_t> slot = slotOf(info)) area_->activities().clear(*slot);
+  return info.Env().Undefined();
+}
+
+Napi::Value MainAreaObject::readActivity(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::optional<uint32_t> slot = slotOf(info);
+  if (!slot.has_value()) return env.Undefined();
+  std::optional<ActivityView> view = area_->activities().read(*slot);
+  if (!view.has_value()) return env.Null();
+  auto buffer = [env](const std::string& bytes) {
+    return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
+  };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("database", buffer(view->database));
+  object.Set("activity", buffer(view->activity));
+  return object;
 }
 
 Napi::Value MainAreaObject::close(const Napi::CallbackInfo& info) {

@@ -31,6 +31,9 @@ class MainAreaObject : public Napi::ObjectWrap<MainAreaObject> {
   Napi::Value detach(const Napi::CallbackInfo& info);
   Napi::Value takeDeadMan(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value reportActivity(const Napi::CallbackInfo& info);
+  Napi::Value clearActivity(const Napi::CallbackInfo& info);
+  Napi::Value readActivity(const Napi::CallbackInfo& info);
   Napi::Value inventory(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value descriptor(const Napi::CallbackInfo& info);

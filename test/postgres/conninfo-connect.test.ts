@@ -310,6 +310,37 @@ describe('an AbortSignal', () => {
   });
 });
 
+describe('a request to cancel', () => {
+  const ways: [string, Behaviour['tls'], boolean][] = [
+    ['sslmode=disable', 'no', false],
+    ['sslmode=require', 'yes', true],
+  ];
+  test.each(ways)('%s goes the way of the session, with its key', async (mode, tls, isTls) => {
+    const server = await serve(tls === undefined ? {} : { tls });
+    const client = await connect(`user=me host=127.0.0.1 port=${server.port} ${mode}`);
+    await client.requestCancel();
+    expect(server.cancels).toEqual([{ processId: 4711, secretKey: 4712, tls: isTls }]);
+    await client.end();
+  });
+
+  test('to a server that is gone fails, and leaves nothing open', async () => {
+    const server = await serve();
+    const client = await connect(at(server));
+    client.on('error', () => {});
+    await server[Symbol.asyncDispose]();
+    servers.splice(servers.indexOf(server), 1);
+    await expect(client.requestCancel()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('can be called off', async () => {
+    const server = await serve();
+    const client = await connect(at(server));
+    const reason = new Error('enough');
+    await expect(client.requestCancel(AbortSignal.abort(reason))).rejects.toBe(reason);
+    await client.end();
+  });
+});
+
 describe('sslmode', () => {
   const roots = `sslrootcert=${ROOTS}`;
   const named = 'host=db.example hostaddr=127.0.0.1';

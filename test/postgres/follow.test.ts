@@ -58,17 +58,26 @@ describe('an embedded server', () => {
   test('killed: the phase goes back, and everything is there again', async () => {
     const postmaster = await startPostmaster({
       ...EMBEDDED,
-      cast: [{ name: 'one', main: 'idle' }],
+      cast: [
+        { name: 'one', main: 'idle' },
+        {
+          ...{ name: 'two', main: 'connected', restartTime: 3_600 },
+          flags: ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'],
+        },
+      ],
     });
     const worker = (await postmaster.startOf('one')).pid;
+    const connected = await postmaster.heard('two', 'connected');
     const first = serverOf(postmaster);
     const after = postmaster.mark();
     process.kill(first, 'SIGKILL');
     await postmaster.until('phase', ({ phase }) => phase === 'STARTUP', { after });
     await postmaster.until('phase', ({ phase }) => phase === 'RUN', { after });
     expect(serverOf(postmaster)).not.toBe(first);
-    // A phase gates what may start; it ends nobody.
+    // A phase gates what may start; it ends nobody. The loss of the server does, who needs it.
     expect(postmaster.pidOf('one')).toBe(worker);
+    const again = await postmaster.heard('two', 'connected', { after });
+    expect(again.pid).not.toBe(connected.pid);
     await postmaster.stop();
   });
 

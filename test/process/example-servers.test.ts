@@ -75,7 +75,15 @@ describe('counter-server', () => {
     await other.hears('42\n-3\napples=42 pears=-3\n');
     one.say('stats\n');
     await one.hears(/clients=2 commands=6\n$/);
-    for (const line of ['incr', 'incr a b', 'get', 'incr a 1 2', 'fly', '', `get ${'x'.repeat(65)}`]) {
+    for (const line of [
+      'incr',
+      'incr a b',
+      'get',
+      'incr a 1 2',
+      'fly',
+      '',
+      `get ${'x'.repeat(65)}`,
+    ]) {
       const before = one.text.length;
       one.say(`${line}\n`);
       await one.hears(/error: .*\n$/);
@@ -121,7 +129,10 @@ describe('http-server', () => {
     const server = await start('http-server');
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const first = await fetch(server.port, '/', agent);
-    expect(first).toMatchObject({ status: 200, body: expect.stringMatching(/^served by process \d+\n$/) });
+    expect(first).toMatchObject({
+      status: 200,
+      body: expect.stringMatching(/^served by process \d+\n$/),
+    });
     expect((await fetch(server.port, '/', agent)).body).toBe(first.body);
     expect((await fetch(server.port, '/')).body).not.toBe(first.body);
     expect((await fetch(server.port, '/no/such')).status).toBe(404);

@@ -4,6 +4,7 @@
 import type { ClientAction, Refusal } from '../../lib/model/clients.ts';
 import type { Event } from '../../lib/model/event.ts';
 import type { State } from '../../lib/model/state.ts';
+import type { ServerBook } from './server-book.ts';
 import type { World } from './world.ts';
 
 interface Connection {
@@ -14,18 +15,22 @@ interface Connection {
 
 export class ClientRules {
   readonly #world: World;
+  readonly #server: ServerBook;
   readonly #broken: (rule: string) => never;
   readonly #connections = new Map<number, Connection>();
   /** Which connection each living child is for. */
   readonly #servedBy = new Map<number, number>();
   /** Whose process came to nothing, and that the launcher was the reason. */
   readonly #failed = new Map<number, Refusal>();
+  /** How often the server had been lost when each living child was asked for. */
+  readonly #losses = new Map<number, number>();
   #isListening = false;
   #isAccepting = false;
   #isStopRequested = false;
 
-  constructor(world: World, broken: (rule: string) => never) {
+  constructor(world: World, server: ServerBook, broken: (rule: string) => never) {
     this.#world = world;
+    this.#server = server;
     this.#broken = broken;
   }
 
@@ -107,6 +112,11 @@ export class ClientRules {
     if (spares.length > limits.spareBackends) this.#broken('more spare backends than asked for');
     if (this.#served() > limits.maxConnections) this.#broken('more clients than there are places');
     if (!isAtRest) return;
+    for (const { standing } of backends.values()) {
+      if (standing.kind === 'running' && this.hasLost(standing.child)) {
+        this.#broken('a backend is left with a server that is lost');
+      }
+    }
     for (const { client } of arrivals) {
       const fate = this.#connections.get(client.connection)?.fate;
       if (fate !== 'waits') this.#broken('a connection waits that was dealt with');
@@ -136,6 +146,11 @@ export class ClientRules {
   /** Does a smart shutdown have somebody to wait for? */
   hasClients(): boolean {
     return this.#served() > 0;
+  }
+
+  /** Is this child to be ended with its server? */
+  hasLost(child: number): boolean {
+    return this.#server.isLostTo(this.#world.backend, this.#losses.get(child) ?? 0);
   }
 
   #served(): number {
@@ -204,6 +219,8 @@ export class ClientRules {
     if (this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
       this.#broken('a backend before memory is ready');
     }
+    if (this.#server.isAway) this.#broken('a backend without the server');
+    this.#losses.set(child, this.#server.losses);
     if (connection === null) {
       if (this.#isStopRequested) this.#broken('a spare backend in a shutdown');
       return;

@@ -7,9 +7,10 @@ import type { Event } from '../../lib/model/event.ts';
 import type { Phase, StartTime } from '../../lib/model/phase.ts';
 import type { Registration } from '../../lib/model/registration.ts';
 import { unreachable } from '../../lib/model/standing.ts';
-import type { Limits, State } from '../../lib/model/state.ts';
+import type { Begin, Limits, State } from '../../lib/model/state.ts';
 import { type Plan, plan } from '../../lib/schedule/plan.ts';
 import { ClientRules } from './client-rules.ts';
+import { isConnected, ServerBook } from './server-book.ts';
 import { LATENCY_MAX_MS, type World } from './world.ts';
 
 /** From each phase, where it may go. */
@@ -39,6 +40,8 @@ interface Book {
   notBefore: number;
   /** Why it may be forgotten; null: it may not. */
   mayGo: string | null;
+  /** How often the server had been lost when it was forked. */
+  losses: number;
 }
 
 export class Rules {
@@ -47,15 +50,18 @@ export class Rules {
   readonly #books = new Map<number, Book>();
   readonly #told = new Map<number, number>();
   readonly #clients: ClientRules;
+  readonly #server: ServerBook;
   #forks = 0;
+  #startupTold = 0;
   #stopBy = Number.POSITIVE_INFINITY;
   #isEnding = false;
   #lastGeneration = 0n;
 
-  constructor(world: World, limits: Limits) {
+  constructor(world: World, limits: Limits, follows: Begin['follows']) {
     this.#world = world;
     this.#limits = limits;
-    this.#clients = new ClientRules(world, (rule) => this.broken(rule));
+    this.#server = new ServerBook(limits, follows);
+    this.#clients = new ClientRules(world, this.#server, (rule) => this.broken(rule));
   }
 
   broken(rule: string): never {
@@ -82,16 +88,18 @@ export class Rules {
           generation: worker.generation,
           notBefore: at,
           mayGo: after.shutdown !== null ? 'shutdown' : null,
+          losses: this.#server.losses,
         });
       }
     }
     if (event.kind === 'registered') this.#registered(event.registration, before, after);
     if (event.kind === 'done' && event.action.kind === 'reset-memory') this.#renamed(after);
+    if (this.#server.heard(event)) this.#hurry(at);
     if (event.kind === 'terminate') this.#terminated(event.slot, event.generation);
     if (event.kind === 'exited' || event.kind === 'fork-failed') {
       const standing = before.workers.get(event.slot)?.standing;
       const isPresent = standing && 'child' in standing && standing.child === event.child;
-      if (isPresent) this.#ended(event, after, at);
+      if (isPresent) this.#ended(event, standing.kind, after, at);
     }
     if (event.kind === 'launcher-exited') {
       for (const [slot, { standing }] of before.workers) {
@@ -102,11 +110,10 @@ export class Rules {
 
   willDo(action: Action, state: State): void {
     if (action.kind === 'end-backend') {
-      const standing = state.clients.backends.get(action.place)?.standing;
-      if (standing === undefined || standing.kind === 'forking') {
-        this.broken('a signal to a backend without a process');
-      }
-      this.#stronger(standing.child, STRENGTH[action.signal]);
+      this.#stronger(this.#mayEndBackend(action.place, state), STRENGTH[action.signal]);
+    }
+    if (action.kind === 'fork-backend' && !this.#isStartedUpFor('ConsistentState')) {
+      this.broken('a backend before its time');
     }
     if (isClientAction(action)) return this.#clients.willDo(action, state);
     switch (action.kind) {
@@ -118,9 +125,21 @@ export class Rules {
         if (standing?.kind !== 'running' && standing?.kind !== 'stopping') {
           this.broken('a signal to one without a process');
         }
+        this.#mayEnd(action.slot, standing.child, state);
         this.#stronger(standing.child, STRENGTH[action.signal]);
         return;
       }
+      case 'start-startup-process':
+        this.#mayStartUp(state);
+        this.#startupTold = 0;
+        return;
+      case 'end-startup-process':
+        if (STRENGTH[action.signal] <= this.#startupTold) this.broken('told twice, or weaker');
+        if (state.shutdown === null && state.crash.kind === 'none') {
+          this.broken('the startup process is ended without a reason');
+        }
+        this.#startupTold = STRENGTH[action.signal];
+        return;
       case 'enter':
         if (!EDGES[state.phase].includes(action.phase)) {
           this.broken(`${state.phase} to ${action.phase}`);
@@ -138,6 +157,7 @@ export class Rules {
       case 'finish':
         if (this.#world.children.size > 0) this.broken('a child outlives the end');
         if (this.#world.server !== 'none') this.broken('the server outlives the end');
+        if (this.#startsUp()) this.broken('the startup process outlives the end');
         return;
       case 'start-launcher':
         if (this.#world.launcher !== 'none') this.broken('a second launcher');
@@ -183,6 +203,7 @@ export class Rules {
         this.broken('a child is nobody’s');
       }
     }
+    if (actions.length === 0 && state.course !== 'done') this.#rests(state, now);
     if (actions.length > 0 || wakeAt === null) return;
     if (wakeAt <= now) this.broken('a wake-up in the past');
     if (plan(state, wakeAt).actions.length === 0) this.broken('a wake-up without a reason');
@@ -193,6 +214,9 @@ export class Rules {
   /** The world is well and nothing is left to wait for: everybody who may run runs. */
   settled(state: State): void {
     this.#clients.settled(state);
+    if (this.#world.startupProcess && this.#world.startup !== 'done') {
+      this.broken('well, and yet not started up');
+    }
     for (const { registration, standing, terminated } of state.workers.values()) {
       if (!terminated && standing.kind !== 'running') {
         this.broken(`${registration.name} is not running but ${standing.kind}`);
@@ -208,9 +232,87 @@ export class Rules {
     if (this.#clients.hasClients()) this.broken('clients are cut off');
   }
 
+  #startsUp(): boolean {
+    const { startup } = this.#world;
+    return startup !== 'none' && startup !== 'done';
+  }
+
+  /** Who waits out its interval failed for want of a server, which is back. */
+  #hurry(at: number): void {
+    for (const book of this.#books.values()) {
+      if (isConnected(book.registration)) book.notBefore = Math.min(book.notBefore, at);
+    }
+  }
+
+  #hasLost({ registration, losses }: Book): boolean {
+    return this.#server.isLostTo(registration, losses);
+  }
+
+  #mayEnd(slot: number, child: number, state: State): void {
+    const book = this.#books.get(slot) as Book;
+    const wasTold = this.#told.has(child);
+    const isReason =
+      state.shutdown !== null ||
+      state.crash.kind !== 'none' ||
+      book.mayGo === 'terminated' ||
+      this.#hasLost(book);
+    if (!isReason && !wasTold) this.broken('a worker is ended without a reason');
+  }
+
+  #mayEndBackend(place: number, state: State): number {
+    const standing = state.clients.backends.get(place)?.standing;
+    if (standing === undefined || standing.kind === 'forking') {
+      this.broken('a signal to a backend without a process');
+    }
+    const { child } = standing;
+    const isReason =
+      state.shutdown !== null || state.crash.kind !== 'none' || this.#clients.hasLost(child);
+    if (!isReason && !this.#told.has(child)) this.broken('a backend is ended without a reason');
+    return child;
+  }
+
+  /** There is nothing to do now: so nobody must be left for whom there was. */
+  #rests(state: State, now: number): void {
+    for (const [slot, { standing }] of state.workers) {
+      const book = this.#books.get(slot) as Book;
+      if (standing.kind === 'running' && this.#hasLost(book)) {
+        this.broken('a worker is left with a server that is lost');
+      }
+      if (standing.kind === 'due' && standing.notBefore > now && book.notBefore <= now) {
+        this.broken('a worker waits for longer than it must');
+      }
+    }
+    const isEnding = state.crash.kind !== 'none' || state.shutdown !== null;
+    if (isEnding && state.startup.kind === 'running') this.broken('the startup process is left');
+  }
+
+  #mayStartUp(state: State): void {
+    if (!this.#world.startupProcess) this.broken('a startup process that does not exist');
+    if (this.#startsUp()) this.broken('a second startup process');
+    if (this.#world.launcher === 'alive' && this.#world.startup === 'done') {
+      this.broken('a startup process that is done');
+    }
+    if (this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
+      this.broken('a startup process before memory is ready');
+    }
+    if (state.phase !== 'STARTUP') this.broken(`a startup process in ${state.phase}`);
+    if (state.crash.kind !== 'none') this.broken('a startup process in a crash cycle');
+    if (state.shutdown !== null) this.broken('a startup process in a shutdown');
+  }
+
+  /** Has the startup process come so far that this worker may run? Of a world that is alive. */
+  #isStartedUpFor(startTime: StartTime): boolean {
+    const { startupProcess, startup, launcher } = this.#world;
+    if (!startupProcess || launcher !== 'alive' || startTime === 'PostmasterStart') return true;
+    if (startup === 'done') return true;
+    // 'ending': it was consistent, and its end is not heard of yet.
+    return startTime === 'ConsistentState' && (startup === 'consistent' || startup === 'ending');
+  }
+
   #boundStop(at: number): void {
     const { shutdownMs, quitMs } = this.#limits;
-    // The answer to a fork, then each ladder to its end: the workers', then the server's.
+    // The answer to a fork, then each ladder to its end: the workers' and the startup process's,
+    // which go side by side, then the server's.
     this.#stopBy = at + 2 * (shutdownMs + quitMs) + 8 * LATENCY_MAX_MS;
   }
 
@@ -256,7 +358,12 @@ export class Rules {
     if (book?.generation === generation) book.mayGo = 'terminated';
   }
 
-  #ended(event: Extract<Event, { kind: 'exited' | 'fork-failed' }>, after: State, at: number) {
+  #ended(
+    event: Extract<Event, { kind: 'exited' | 'fork-failed' }>,
+    was: string,
+    after: State,
+    at: number,
+  ) {
     const book = this.#books.get(event.slot) as Book;
     if (event.kind === 'fork-failed') {
       this.#failed(event.slot, at);
@@ -265,7 +372,11 @@ export class Rules {
     const { cause, cleanDetach } = event.exit;
     const isAttached = book.registration.flags.includes('SHMEM_ACCESS');
     const isOrderly = cause.kind === 'code' && cause.code <= 1 && (cleanDetach || !isAttached);
-    if (isOrderly && cause.code === 0) {
+    const isVictim = this.#hasLost(book) && book.registration.restartTime !== 'never';
+    if (isOrderly && isVictim && (was === 'stopping' || cause.code === 1)) {
+      // It went with its server.
+      book.notBefore = at;
+    } else if (isOrderly && cause.code === 0) {
       if (book.registration.restartOnExit0) book.notBefore = at;
       else book.mayGo = 'exit 0';
     } else if (isOrderly || !isAttached) {
@@ -293,6 +404,11 @@ export class Rules {
     if (book === undefined || worker?.standing.kind !== 'due') this.broken('a fork for nobody');
     if (!OPEN_IN[worker.registration.startTime].includes(state.phase)) this.broken('wrong phase');
     if (state.crash.kind !== 'none') this.broken('a start in a crash cycle');
+    if (!this.#isStartedUpFor(worker.registration.startTime))
+      this.broken('a start before its time');
+    if (this.#server.isAway && worker.registration.startTime !== 'PostmasterStart') {
+      this.broken('a start without the server');
+    }
     const needsMemory = worker.registration.startTime !== 'PostmasterStart';
     if (needsMemory && this.#world.launcher === 'alive' && this.#world.memory !== 'ready') {
       this.broken('a start before memory is ready');
@@ -303,6 +419,7 @@ export class Rules {
     if (book.mayGo !== null) this.broken(`a start in spite of: ${book.mayGo}`);
     if (child <= this.#forks) this.broken('a child’s number is used twice');
     this.#forks = child;
+    book.losses = this.#server.losses;
   }
 
   #stronger(child: number, strength: number): void {
@@ -324,6 +441,7 @@ export class Rules {
   }
 
   #mayReset(state: State): void {
+    if (this.#startsUp()) this.broken('memory goes under the startup process');
     for (const { attached } of this.#world.children.values()) {
       if (attached || state.launcher.kind === 'absent')
         this.broken('memory goes under a live child');

@@ -44,6 +44,7 @@ export class Life {
       quitMs: 5_000,
       serverRestartMs: 1_000,
       restartAfterCrash: random.chance(0.9),
+      restartOnServerLoss: random.chance(0.7),
     };
     const statics = Array.from(
       { length: random.below(this.#limits.slotCount + 1) },
@@ -57,11 +58,16 @@ export class Life {
     const reservedConnections = maxConnections > 1 ? random.below(2) : 0;
     const spareBackends = random.below(Math.min(maxConnections, 3) + 1);
     const backend = backendRegistration({
-      flags: random.chance(0.5) ? ['SHMEM_ACCESS'] : [],
+      flags: random.pick([
+        [],
+        ['SHMEM_ACCESS'],
+        ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'],
+      ] as const),
       allowInHotStandby: random.chance(0.7),
     });
-    this.#world = new World(random, statics, backend);
-    this.#rules = new Rules(this.#world, this.#limits);
+    const mayStartUp = this.#follows === 'nothing';
+    this.#world = new World(random, { statics, backend, mayStartUp });
+    this.#rules = new Rules(this.#world, this.#limits, this.#follows);
     this.#state = initialState({
       limits: this.#limits,
       follows: this.#follows,
@@ -136,6 +142,7 @@ export class Life {
     else if (dice < 800) this.#echo();
     else if (dice < 810) this.#jump();
     else if (dice < 812) this.#fatal();
+    else this.#world.moveStartup();
   }
 
   #fatal(): void {
@@ -148,12 +155,14 @@ export class Life {
   #registration(): Registration {
     const random = this.#random;
     const isAttached = random.chance(0.5);
+    const isConnected = isAttached && random.chance(0.5);
     const isParallel = random.chance(0.2);
     return {
       name: `w${this.#registered++}`,
       type: 'w',
       flags: [
         ...(isAttached ? (['SHMEM_ACCESS'] as const) : []),
+        ...(isConnected ? (['BACKEND_DATABASE_CONNECTION'] as const) : []),
         ...(isParallel ? (['CLASS_PARALLEL'] as const) : []),
       ],
       // Whoever starts before memory is ready cannot be attached; register/check.ts refuses it.
@@ -223,11 +232,14 @@ export class Life {
   /** Everything is well from here on; until nothing is left to wait for. */
   #calm(): void {
     this.#world.isWell = true;
-    this.#world.database('primary');
+    if (this.#follows !== 'nothing') this.#world.database('primary');
     for (const from = this.#turns; this.#state.course !== 'done'; ) {
       if (this.#turns - from > CALM_TURNS_MAX)
         this.#rules.broken('no rest in a world that is well');
-      if (!this.#turn() && !this.#sleep(0)) return;
+      if (this.#turn() || this.#sleep(0)) continue;
+      // A startup process that still has something to do does it now.
+      this.#world.moveStartup();
+      if (!this.#sleep(0)) return;
     }
   }
 

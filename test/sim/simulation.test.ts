@@ -49,6 +49,10 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
     'launcher-exited',
     'registered',
     'terminate',
+    'database',
+    'startup-started',
+    'startup-consistent',
+    'startup-exited',
   ];
   const done = [
     'fork',
@@ -56,6 +60,7 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
     'end-server',
     'reset-memory',
     'initialize-memory',
+    'start-startup-process',
     'forget',
     'reload',
     'enter',
@@ -66,6 +71,8 @@ test(`${TURNS} turns, and no rule is broken`, { timeout: 60_000 + TURNS / 10 }, 
     'hand-over',
     'end-backend',
   ];
+  // Only while it is at work, which is soon over.
+  expect(counts.get('done: end-startup-process') ?? 0).toBeGreaterThan(100);
   for (const kind of [...common, ...done.map((one) => `done: ${one}`)]) {
     expect(counts.get(kind) ?? 0, kind).toBeGreaterThan(1_000);
   }

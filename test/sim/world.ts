@@ -47,7 +47,13 @@ const DIE_WITH_LAUNCHER = new Set<Event['kind']>([
   'server-started',
   'memory-ready',
   'memory-failed',
+  'startup-started',
+  'startup-not-started',
+  'startup-consistent',
+  'startup-exited',
 ]);
+
+const DONE: readonly [Exit['cause'], cleanDetach: boolean] = [{ kind: 'code', code: 0 }, true];
 
 const lost: Exit = { cause: { kind: 'lost' }, cleanDetach: false, usage: null };
 
@@ -62,18 +68,35 @@ export class World {
   /** The preload modules have start-up hooks. */
   readonly hooks: boolean;
   memory: 'raw' | 'initializing' | 'ready' = 'raw';
-  /** How its modules serve clients. */
+  /** They have a startup process. */
+  readonly startupProcess: boolean;
+  startup: 'none' | 'starting' | 'running' | 'consistent' | 'ending' | 'done' = 'none';
+  #startupDeafTo: ReadonlySet<EndingSignal> = new Set();
+  /** How they serve clients. */
   readonly backend: BackendRegistration;
   doors: 'closed' | 'open' = 'closed';
   #connections = 0;
   isWell = false;
   now = 0;
 
-  constructor(random: Random, statics: readonly StaticWorker[], backend: BackendRegistration) {
+  /** `mayStartUp`: no database moves the phases. */
+  constructor(
+    random: Random,
+    {
+      statics,
+      backend,
+      mayStartUp,
+    }: {
+      readonly statics: readonly StaticWorker[];
+      readonly backend: BackendRegistration;
+      readonly mayStartUp: boolean;
+    },
+  ) {
     this.#random = random;
     this.statics = statics;
     this.backend = backend;
     this.hooks = random.chance(0.5);
+    this.startupProcess = mayStartUp && random.chance(0.7);
   }
 
   /** When the postmaster hears of something next. */
@@ -108,7 +131,14 @@ export class World {
       case 'initialize-memory':
         this.#initializeMemory();
         return;
+      case 'start-startup-process':
+        this.#startStartup();
+        return;
+      case 'end-startup-process':
+        this.#signalStartup(action.signal);
+        return;
       case 'reset-memory':
+        this.startup = 'none';
         this.memory = this.hooks || this.launcher !== 'alive' ? 'raw' : 'ready';
         return;
       case 'listen':
@@ -150,6 +180,23 @@ export class World {
       if (!one.isDying) this.#later(exitedEvent(child, one, lost));
     }
     if (this.server !== 'none') this.#serverGone();
+    if (this.startup === 'running' || this.startup === 'consistent' || this.startup === 'ending') {
+      this.#startupExits(lost);
+    }
+    // What was merely asked for has no end.
+    else this.startup = 'none';
+  }
+
+  /** Its work goes on: a step towards the end of recovery, or, in a wild world, off the path. */
+  moveStartup(): void {
+    const isWild = !this.isWell && this.#random.chance(0.05);
+    if (this.startup === 'running' && !isWild && this.#random.chance(0.7)) {
+      this.startup = 'consistent';
+      this.#later({ kind: 'startup-consistent' });
+    } else if (this.startup === 'running' || this.startup === 'consistent') {
+      const [cause, cleanDetach] = isWild ? this.#random.pick(EXITS) : DONE;
+      this.#startupExits({ cause, cleanDetach, usage: null });
+    }
   }
 
   /** A child ends by itself. */
@@ -203,14 +250,20 @@ export class World {
       this.#later({ kind: 'launcher-failed', error: new Error('preload') });
       return;
     }
-    const { statics: workers, hooks: startupHooks } = this;
+    const { statics: workers, hooks: startupHooks, startupProcess } = this;
     // The two are said in one breath.
     const at = this.now + this.#random.next() * LATENCY_MAX_MS;
     this.#scheduled.push({
       at,
       event: { kind: 'backend-announced', registration: this.backend },
     });
-    const event: Event = { kind: 'launcher-ready', pid: 2, workers, startupHooks };
+    const event: Event = {
+      kind: 'launcher-ready',
+      pid: 2,
+      workers,
+      startupHooks,
+      startupProcess,
+    };
     const arrive = () => {
       this.launcher = 'alive';
       this.memory = startupHooks ? 'raw' : 'ready';
@@ -228,6 +281,51 @@ export class World {
     }
     this.#later({ kind: 'memory-ready' }, () => {
       this.memory = 'ready';
+    });
+  }
+
+  #startStartup(): void {
+    if (this.launcher !== 'alive') return; // Its death is on the way.
+    if (!this.isWell && this.#random.chance(0.01)) {
+      this.#later({ kind: 'startup-not-started', call: 'fork', why: 'EAGAIN' });
+      return;
+    }
+    const deafTo = new Set<EndingSignal>();
+    if (!this.isWell && this.#random.chance(0.2)) deafTo.add('SIGTERM');
+    if (!this.isWell && this.#random.chance(0.2)) deafTo.add('SIGQUIT');
+    this.#startupDeafTo = deafTo;
+    this.startup = 'starting';
+    this.#later({ kind: 'startup-started', pid: 4 }, () => {
+      this.startup = 'running';
+    });
+  }
+
+  #signalStartup(signal: EndingSignal): void {
+    // It is gone, which is not known yet.
+    if (this.startup !== 'running' && this.startup !== 'consistent') return;
+    if (signal !== 'SIGKILL' && this.#startupDeafTo.has(signal)) return;
+    this.#startupExits({
+      cause:
+        signal === 'SIGKILL'
+          ? { kind: 'signal', signal }
+          : { kind: 'code', code: signal === 'SIGTERM' ? 1 : 2 },
+      cleanDetach: signal === 'SIGTERM',
+      usage: null,
+    });
+  }
+
+  #startupExits(exit: Exit): void {
+    this.startup = 'ending';
+    // What it said before is heard before.
+    const said = this.#scheduled.find(({ event }) => event.kind === 'startup-consistent');
+    const at = (said?.at ?? this.now) + this.#random.next() * LATENCY_MAX_MS;
+    this.#scheduled.push({
+      at,
+      event: { kind: 'startup-exited', exit, said: null },
+      arrive: () => {
+        this.startup =
+          exit.cause.kind === 'code' && exit.cause.code === 0 && exit.cleanDetach ? 'done' : 'none';
+      },
     });
   }
 

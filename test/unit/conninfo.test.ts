@@ -135,7 +135,13 @@ describe('resolveConninfo', () => {
       loadBalanceHosts: 'disable',
       connectTimeoutMs: null,
       sslMode: 'prefer',
-      keepalives: { enabled: true, idleMs: null },
+      keepalives: {
+        enabled: true,
+        idleSeconds: 0,
+        intervalSeconds: 0,
+        count: 0,
+        userTimeoutMs: 0,
+      },
       options: '',
     });
     expect(JSON.parse(JSON.stringify(target))).toEqual(target);
@@ -237,11 +243,20 @@ describe('resolveConninfo', () => {
   });
 
   test('numbers become milliseconds', () => {
-    expect(resolve('connect_timeout=5 keepalives=0 keepalives_idle=30')).toMatchObject({
-      connectTimeoutMs: 5000,
-      keepalives: { enabled: false, idleMs: 30_000 },
-    });
+    expect(resolve('connect_timeout=5').connectTimeoutMs).toBe(5000);
     expect(resolve('connect_timeout=-1').connectTimeoutMs).toBeNull();
+  });
+
+  const keepalives = { idleSeconds: 0, intervalSeconds: 0, count: 0, userTimeoutMs: 0 };
+  const patience: [string, object][] = [
+    ['keepalives=0 keepalives_idle=30', { ...keepalives, enabled: false, idleSeconds: 30 }],
+    ['keepalives_interval=5', { ...keepalives, enabled: true, intervalSeconds: 5 }],
+    ['keepalives_count=3', { ...keepalives, enabled: true, count: 3 }],
+    ['tcp_user_timeout=2500', { ...keepalives, enabled: true, userTimeoutMs: 2500 }],
+    ['keepalives_idle=-1 tcp_user_timeout=-1', { ...keepalives, enabled: true }],
+  ];
+  test.each(patience)('%s is kept; what is negative is the system’s', (text, expected) => {
+    expect(resolve(text).keepalives).toEqual(expected);
   });
 });
 

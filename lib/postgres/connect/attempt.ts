@@ -5,26 +5,13 @@
 
 import { once } from 'node:events';
 import { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { connectMessages } from '../conninfo/messages.ts';
-import type { ConnectionTarget, TargetHost, TargetSessionAttrs } from '../conninfo/target.ts';
+import type { TargetSessionAttrs } from '../conninfo/target.ts';
 import { orAborted } from './abort.ts';
+import { type SessionSpec, TargetClient } from './client.ts';
 
-export interface Endpoint {
-  readonly host: TargetHost;
-  /** An IP address, or the directory of a Unix socket. */
-  readonly address: string;
-  /** As messages name it. */
-  readonly where: string;
-}
-
-export interface AttemptSpec {
-  readonly target: ConnectionTarget;
-  readonly endpoint: Endpoint;
-  /** null: plain. */
-  readonly tls: ConnectionOptions | null;
-  readonly applicationName: string | null;
+export interface AttemptSpec extends SessionSpec {
   readonly attrs: TargetSessionAttrs;
   readonly signal: AbortSignal;
 }
@@ -53,7 +40,7 @@ export class AttemptFailure extends Error {
 }
 
 /** Rejects with an AttemptFailure, or with the reason of the signal. */
-export async function attempt(spec: AttemptSpec): Promise<pg.Client> {
+export async function attempt(spec: AttemptSpec): Promise<TargetClient> {
   const { signal } = spec;
   signal.throwIfAborted();
   const socket = new Socket();
@@ -68,6 +55,7 @@ export async function attempt(spec: AttemptSpec): Promise<pg.Client> {
   client.on('error', ignoreRepeated);
   try {
     await orAborted(client.connect(), signal);
+    client.applyKeepalives();
     await orAborted(checkSession(client, spec.attrs), signal);
     client.off('error', ignoreRepeated);
     return client;
@@ -76,51 +64,6 @@ export async function attempt(spec: AttemptSpec): Promise<pg.Client> {
     if (signal.aborted) throw signal.reason;
     throw judge(thrown, spec, answer.toSslRequest);
   }
-}
-
-/**
- * pg.Client with every field spelt out. Left alone, pg fills gaps from PG* variables, pg.defaults
- * and ~/.pgpass; here all of that has been decided already, by libpq's rules.
- */
-class TargetClient extends pg.Client {
-  readonly #startup: Record<string, string>;
-
-  constructor({ target, endpoint, tls, applicationName }: AttemptSpec, socket: Socket) {
-    super({
-      host: endpoint.address,
-      port: endpoint.host.port,
-      user: target.user,
-      database: target.database,
-      // A function even where there is none: an absent password sends pg to ~/.pgpass.
-      password: endpoint.host.password ?? refusePassword,
-      ssl: tls ?? false,
-      sslnegotiation:
-        tls !== null && target.settings.sslnegotiation === 'direct' ? 'direct' : 'postgres',
-      client_encoding: 'UTF8',
-      enableChannelBinding: false,
-      keepAlive: target.keepalives.enabled,
-      keepAliveInitialDelayMillis: target.keepalives.idleMs ?? 0,
-      connectionTimeoutMillis: 0,
-      stream: () => socket,
-    });
-    const replication = target.settings.replication ?? '';
-    this.#startup = {
-      user: target.user,
-      database: target.database,
-      ...(applicationName === null ? {} : { application_name: applicationName }),
-      ...(replication === '' ? {} : { replication }),
-      ...(target.options === '' ? {} : { options: target.options }),
-    };
-  }
-
-  /** pg calls this for the startup packet, to which it then adds client_encoding. */
-  getStartupConf(): Record<string, string> {
-    return this.#startup;
-  }
-}
-
-function refusePassword(): never {
-  throw connectMessages.noPassword();
 }
 
 function ignoreRepeated(): void {}

@@ -7,7 +7,6 @@
 import { randomInt } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type pg from 'pg';
 import { type ConninfoEnvironment, processEnvironment } from '../conninfo/environment.ts';
 import { type AttemptSaid, connectMessages } from '../conninfo/messages.ts';
 import {
@@ -19,7 +18,8 @@ import {
   type TargetSessionAttrs,
 } from '../conninfo/target.ts';
 import { orAborted } from './abort.ts';
-import { AttemptFailure, attempt, type Endpoint, type Verdict } from './attempt.ts';
+import { AttemptFailure, attempt, type Verdict } from './attempt.ts';
+import type { Endpoint, TargetClient } from './client.ts';
 import { refuseWhatPgCannot } from './limits.ts';
 import { tlsOptions } from './tls.ts';
 
@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly applicationName?: string | undefined;
   /** For a target without one. */
   readonly fallbackApplicationName?: string | undefined;
+  /** PostgreSQL's own settings for the session, as in SET; sent with the request for it. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
   /** Ends the attempt at once; the promise rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Where certificate files are read. Default: this process's. */
@@ -51,7 +53,7 @@ export interface ConnectOptions {
 export async function connectTo(
   target: ConnectionTarget,
   options: ConnectOptions = {},
-): Promise<pg.Client> {
+): Promise<TargetClient> {
   options.signal?.throwIfAborted();
   refuseWhatPgCannot(target);
   const search = new Search(target, options);
@@ -89,7 +91,7 @@ class Search {
   }
 
   /** null: try the next host. Throws if that makes no sense. */
-  async tryHost(host: TargetHost, attrs: TargetSessionAttrs): Promise<pg.Client | null> {
+  async tryHost(host: TargetHost, attrs: TargetSessionAttrs): Promise<TargetClient | null> {
     let addresses: readonly string[];
     try {
       addresses = await addressesOf(host, this.#options.signal);
@@ -114,7 +116,7 @@ class Search {
     return connectMessages.failed(code, this.#target, this.failures, cause);
   }
 
-  async #tryEndpoint(endpoint: Endpoint, attrs: TargetSessionAttrs): Promise<pg.Client | null> {
+  async #tryEndpoint(endpoint: Endpoint, attrs: TargetSessionAttrs): Promise<TargetClient | null> {
     const ways = waysOf(this.#target.sslMode, endpoint);
     let verdict: Verdict = 'unreachable';
     for (const way of ways) {
@@ -140,7 +142,7 @@ class Search {
     this.failures.push({ where: endpoint.where + suffix, cause, answered });
   }
 
-  async #open(endpoint: Endpoint, way: Way, attrs: TargetSessionAttrs): Promise<pg.Client> {
+  async #open(endpoint: Endpoint, way: Way, attrs: TargetSessionAttrs): Promise<TargetClient> {
     const target = this.#target;
     const deadline = new Deadline(target.connectTimeoutMs, this.#options.signal);
     try {
@@ -149,6 +151,7 @@ class Search {
         endpoint,
         tls: way === 'TLS' ? tlsOptions(target, endpoint.host, this.#environment) : null,
         applicationName: this.#applicationName(),
+        settings: this.#options.settings ?? {},
         attrs,
         signal: deadline.signal,
       });

@@ -1,9 +1,9 @@
 // limits.ts: what a connection string may ask for that the client underneath, pg, cannot do.
 //
 // What was asked for as a protection is refused rather than dropped in silence. What is only a
-// preference (gssencmode=prefer, channel_binding=prefer) or a matter of speed and patience
-// (keepalives_interval, keepalives_count, tcp_user_timeout, sslcompression) is passed over; so is
-// client_encoding, because pg speaks UTF-8 on the wire and hands out JavaScript strings anyway.
+// preference (gssencmode=prefer, channel_binding=prefer) or a matter of speed (sslcompression) is
+// passed over; so is client_encoding, because pg speaks UTF-8 on the wire and hands out JavaScript
+// strings anyway.
 
 import type { Keyword } from '../conninfo/keywords.ts';
 import { messages } from '../conninfo/messages.ts';

@@ -238,6 +238,10 @@ export const connectMessages = {
     return new Error(`the server does not support SSL, but sslmode is "${mode}"`);
   },
 
+  ended(): Error {
+    return new Error('the server closed the connection');
+  },
+
   /** libpq's words. */
   unsuitable: {
     'read-write': 'session is read-only',

@@ -116,8 +116,13 @@ function defaultPassfile({ homeDirectory }: ConninfoEnvironment): string | null 
 }
 
 function keepalivesOf(settings: ConninfoOptions): Keepalives {
-  const enabled =
-    parseWhole(settings.get('keepalives') ?? '1') !== 0 && settings.get('keepalives') !== '';
-  const idle = parseWhole(settings.get('keepalives_idle') ?? '') ?? 0;
-  return { enabled, idleMs: idle > 0 ? idle * 1000 : null };
+  const number = (keyword: Keyword) => Math.max(0, parseWhole(settings.get(keyword) ?? '') ?? 0);
+  return {
+    enabled:
+      parseWhole(settings.get('keepalives') ?? '1') !== 0 && settings.get('keepalives') !== '',
+    idleSeconds: number('keepalives_idle'),
+    intervalSeconds: number('keepalives_interval'),
+    count: number('keepalives_count'),
+    userTimeoutMs: number('tcp_user_timeout'),
+  };
 }

@@ -3,14 +3,10 @@
 // Plain data that survives JSON, because it travels to workers. It holds passwords, so it must not
 // be logged whole; describeHost() is what messages show of it.
 
+import type { ServerAddress } from '../../model/followed.ts';
 import type { Keyword } from './keywords.ts';
 
-export interface TargetHost {
-  /** A name, an address, or the directory of a Unix socket (begins with "/" or "@"). */
-  readonly host?: string;
-  /** An address that saves looking `host` up; `host` then only names the certificate. */
-  readonly hostaddr?: string;
-  readonly port: number;
+export interface TargetHost extends ServerAddress {
   readonly password?: string;
 }
 
@@ -34,10 +30,14 @@ export const SSL_MODES = [
 ] as const;
 export type SslMode = (typeof SSL_MODES)[number];
 
+/** How soon a peer is given up that died without a word. 0: the system's own, in each. */
 export interface Keepalives {
   readonly enabled: boolean;
-  /** null: the system's. */
-  readonly idleMs: number | null;
+  readonly idleSeconds: number;
+  readonly intervalSeconds: number;
+  readonly count: number;
+  /** For data that is not acknowledged; whether the others are enabled or not. */
+  readonly userTimeoutMs: number;
 }
 
 export interface ConnectionTarget {

@@ -39,13 +39,16 @@ void addStructures(const MainArea& area, std::vector<Allocation>& rows) {
 std::vector<Allocation> allocationsOf(const MainArea& area) {
   const AreaLayout& layout = area.layout();
   const uint64_t processes = area.processTableOffset();
+  const uint64_t activities = area.activityTableOffset();
   std::vector<Allocation> rows;
   auto add = [&rows](const char* name, uint64_t offset, uint64_t bytes, uint64_t end) {
     rows.push_back(fixedPart(name, offset, bytes, end - offset));
   };
   add("header", 0, sizeof(MainAreaHeader), sizeof(MainAreaHeader));
   add("slots", sizeof(MainAreaHeader), processes - sizeof(MainAreaHeader), processes);
-  add("process table", processes, area.slotCount() * kProcessBytes, layout.directory.offset);
+  add("process table", processes, area.slotCount() * kProcessBytes, activities);
+  add("activity table", activities, ActivityTable::bytesFor(area.slotCount()),
+      layout.directory.offset);
   const uint64_t entries = Directory::bytesFor(0);
   add("directory", layout.directory.offset, entries, layout.directory.offset + entries);
   addStructures(area, rows);

@@ -34,6 +34,10 @@ constexpr size_t slotsEnd(uint32_t slotCount) {
   return sizeof(MainAreaHeader) + static_cast<size_t>(slotCount) * sizeof(SharedSlot);
 }
 
+constexpr size_t processesEnd(uint32_t slotCount) {
+  return slotsEnd(slotCount) + static_cast<size_t>(slotCount) * kProcessBytes;
+}
+
 /** Reads the header through the descriptor: nothing is mapped before it is known to be ours. */
 Result<AreaShape> checkedShape(int descriptor) {
   Result<size_t> size = sealedSize(descriptor, Sealing::size);
@@ -65,12 +69,12 @@ Status formatSections(void* base, const AreaLayout& layout) {
 }  // namespace
 
 Result<AreaLayout> MainArea::layoutFor(const AreaShape& shape) {
-  size_t ownBytes = slotsEnd(shape.slotCount) + shape.slotCount * kProcessBytes;
+  const size_t ownBytes = processesEnd(shape.slotCount) + ActivityTable::bytesFor(shape.slotCount);
   return layoutOf(ownBytes, shape.slotCount, shape.structBytes, shape.windowBytes);
 }
 
 Result<MainArea> MainArea::create(uint32_t slotCount, size_t structBytes, size_t windowBytes) {
-  PM_ASSERT(slotCount >= 1 && slotCount <= kMaxSlotCount, "a main area has 1 to 262143 slots");
+  PM_ASSERT(slotCount >= 1 && slotCount <= kMaxSlotCount, "a main area has 1 to 262144 slots");
   const AreaShape shape{slotCount, structBytes, windowBytes};
   Result<AreaLayout> layout = layoutFor(shape);
   if (!layout.ok()) return layout.error();
@@ -126,6 +130,13 @@ Status MainArea::replace(Descriptor descriptor) {
 }
 
 size_t MainArea::processTableOffset() const { return slotsEnd(shape_.slotCount); }
+
+size_t MainArea::activityTableOffset() const { return processesEnd(shape_.slotCount); }
+
+ActivityTable MainArea::activities() const {
+  PM_ASSERT(isOpen(), "a closed area has no activities");
+  return {static_cast<char*>(base_) + activityTableOffset(), shape_.slotCount};
+}
 
 void MainArea::close() {
   if (base_ == nullptr) return;

@@ -1,8 +1,8 @@
 // main_area.h: the one memory file of an instance, and its own part of it: header, slots,
 // processes.
 //
-//     fixed   [header | one slot per possible worker | process table] directory, segment table and
-//             registry                                                       (dynamic_layout.h)
+//     fixed   [header | one slot per possible worker | process table | activity table] directory,
+//             segment table and registry                                     (dynamic_layout.h)
 //     window  extents of dynamic segments, mapped only by who attaches one
 //
 // The postmaster makes it, the launcher maps it before it forks, so a child finds it at the same
@@ -17,6 +17,8 @@
 //
 //  processes   see core/sync/process_table.h, which is a layer above this one; here it is so many
 //              zero bytes. The other sections say themselves who writes what.
+//
+//  activities  see activity_table.h.
 //
 //  generation, pid, inUse
 //              written by the postmaster only, one thread of one process, with plain atomic
@@ -50,13 +52,14 @@
 
 #include "core/base/descriptor.h"
 #include "core/base/result.h"
+#include "core/shm/activity_table.h"
 #include "core/shm/dynamic_layout.h"
 
 namespace bgworker {
 
 inline constexpr uint64_t kMainAreaMagic = 0x0061657241574742;  // "BGWArea" in memory
-inline constexpr uint32_t kMainAreaVersion = 2;
-inline constexpr uint32_t kMaxSlotCount = 262143;
+inline constexpr uint32_t kMainAreaVersion = 3;
+inline constexpr uint32_t kMaxSlotCount = 262144;
 inline constexpr size_t kCacheLineBytes = 64;
 /** What the process table needs for each slot: sizeof(SharedProcess), asserted where that is. */
 inline constexpr size_t kProcessBytes = 1088;
@@ -131,6 +134,8 @@ class MainArea {
   const void* address() const { return base_; }
   std::span<std::byte> fixed() const { return {static_cast<std::byte*>(base_), bytes()}; }
   size_t processTableOffset() const;
+  size_t activityTableOffset() const;
+  ActivityTable activities() const;
 
   // The postmaster only.
   void publish(uint32_t slot, uint64_t generation, int32_t pid);

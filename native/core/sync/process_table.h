@@ -93,7 +93,7 @@ class ProcessTable {
       : first_(static_cast<SharedProcess*>(memory)), slotCount_(slotCount) {
     PM_ASSERT(reinterpret_cast<uintptr_t>(memory) % alignof(SharedProcess) == 0,
               "a process table starts on a cache line");
-    PM_ASSERT(slotCount >= 1 && slotCount <= 262143, "a process table has 1 to 262143 slots");
+    PM_ASSERT(slotCount >= 1 && slotCount <= 262144, "a process table has 1 to 262144 slots");
   }
 
   static constexpr size_t bytesFor(uint32_t slotCount) {

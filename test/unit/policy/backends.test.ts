@@ -485,7 +485,13 @@ describe('the doors', () => {
     one.post({ kind: 'listening' });
     expect(one.settle()).toEqual([{ kind: 'start-launcher' }]);
     one.post({ kind: 'backend-announced', registration: backend(0).registration });
-    one.post({ kind: 'launcher-ready', pid: 5, workers: [], startupHooks: false });
+    one.post({
+      kind: 'launcher-ready',
+      pid: 5,
+      workers: [],
+      startupHooks: false,
+      startupProcess: false,
+    });
     expect(one.settle()).toEqual([
       { kind: 'enter', phase: 'STARTUP' },
       { kind: 'enter', phase: 'RUN' },
@@ -514,7 +520,13 @@ describe('the doors', () => {
     one.post({ kind: 'launcher-exited' });
     one.settle();
     one.post({ kind: 'backend-announced', registration: attachedBackend });
-    one.post({ kind: 'launcher-ready', pid: 5, workers: [], startupHooks: false });
+    one.post({
+      kind: 'launcher-ready',
+      pid: 5,
+      workers: [],
+      startupHooks: false,
+      startupProcess: false,
+    });
     expect(one.settle().map(({ kind }) => kind)).not.toContain('accept-connections');
     one.connect();
     one.turn();

@@ -222,7 +222,13 @@ describe('the launcher dies', () => {
       'start-launcher',
     ]);
     expect(plan(course.state, 1e9)).toEqual({ actions: [], wakeAt: null });
-    course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers });
+    course.post({
+      kind: 'launcher-ready',
+      pid: 51,
+      startupHooks: false,
+      startupProcess: false,
+      workers,
+    });
     course.startAll();
     expect([...course.state.workers.keys()].sort()).toEqual([0, 1, 3]);
     for (const slot of [0, 1, 3]) expect(course.told(slot)).toBe('running');
@@ -233,7 +239,15 @@ describe('the launcher dies', () => {
     const workers = announced(course);
     lose(course, 0, 1, 2, 3, 4).post({ kind: 'launcher-exited' });
     course.settle();
-    course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers }).startAll();
+    course
+      .post({
+        kind: 'launcher-ready',
+        pid: 51,
+        startupHooks: false,
+        startupProcess: false,
+        workers,
+      })
+      .startAll();
     expect([...course.state.workers.keys()].sort()).toEqual([0, 1, 3]);
   });
 
@@ -257,7 +271,13 @@ describe('the launcher dies', () => {
     }));
     course.post({ kind: 'launcher-exited' });
     lose(course, 0, 1, 2, 4).settle();
-    course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers });
+    course.post({
+      kind: 'launcher-ready',
+      pid: 51,
+      startupHooks: false,
+      startupProcess: false,
+      workers,
+    });
     course.settle();
     expect([...course.state.workers.keys()].sort()).toEqual([0, 1]);
     expect(course.state.workers.get(0)?.registration.restartTime).toBe(77);
@@ -271,7 +291,15 @@ describe('the launcher dies', () => {
       const course = new Course(up([running(0, registration())]));
       course.post({ kind: 'launcher-exited' });
       lose(course, 0).settle();
-      course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers }).settle();
+      course
+        .post({
+          kind: 'launcher-ready',
+          pid: 51,
+          startupHooks: false,
+          startupProcess: false,
+          workers,
+        })
+        .settle();
       expect(course.state.workers.size).toBe(0);
     }
   });
@@ -282,7 +310,15 @@ describe('the launcher dies', () => {
     );
     course.post({ kind: 'launcher-exited' });
     lose(course, 0).settle();
-    course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers: [] }).startAll();
+    course
+      .post({
+        kind: 'launcher-ready',
+        pid: 51,
+        startupHooks: false,
+        startupProcess: false,
+        workers: [],
+      })
+      .startAll();
     expect(course.told(0)).toBe('running');
   });
 
@@ -300,10 +336,24 @@ describe('the launcher dies', () => {
     const course = new Course(up([], { phase: 'INIT', launcher: { kind: 'starting' } }));
     const workers = [{ staticIndex: 0, registration: registration() }];
     course
-      .post({ kind: 'launcher-ready', pid: 50, startupHooks: false, workers })
+      .post({
+        kind: 'launcher-ready',
+        pid: 50,
+        startupHooks: false,
+        startupProcess: false,
+        workers,
+      })
       .post({ kind: 'launcher-exited' });
     expect(course.settle().at(-1)).toEqual({ kind: 'start-launcher' });
-    course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers }).startAll();
+    course
+      .post({
+        kind: 'launcher-ready',
+        pid: 51,
+        startupHooks: false,
+        startupProcess: false,
+        workers,
+      })
+      .startAll();
     expect(course.told(0)).toBe('running');
   });
 
@@ -317,7 +367,13 @@ describe('the launcher dies', () => {
       expect(actions.some((one) => one.kind === 'reset-memory')).toBe(false);
       course.at(2_000).post({ kind: 'server-exited' });
       expect(course.settle().at(-1)).toEqual({ kind: 'start-launcher' });
-      course.post({ kind: 'launcher-ready', pid: 51, startupHooks: false, workers: [] });
+      course.post({
+        kind: 'launcher-ready',
+        pid: 51,
+        startupHooks: false,
+        startupProcess: false,
+        workers: [],
+      });
       course.settle();
       expect(course.wake()).toContainEqual({ kind: 'start-server' });
       expect(course.now).toBe(3_000);

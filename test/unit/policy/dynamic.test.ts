@@ -337,7 +337,13 @@ describe('a crash cycle', () => {
     const course = new Course(up([ran({ registration: registration() })]));
     course.post({ kind: 'launcher-exited' });
     course.exited(1, exit('lost')).settle();
-    const ready: Event = { kind: 'launcher-ready', pid: 51, workers: [], startupHooks: false };
+    const ready: Event = {
+      kind: 'launcher-ready',
+      pid: 51,
+      workers: [],
+      startupHooks: false,
+      startupProcess: false,
+    };
     expect(statusOf(course.state, { slot: 1, generation: 1n })).toEqual(STOPPED);
     course.post(ready).startAll();
     expect(statusOf(course.state, { slot: 1, generation: 1n }).status).toBe('STARTED');

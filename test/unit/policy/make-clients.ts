@@ -57,6 +57,7 @@ export function backend(place: number, changes: Partial<Backend> = {}): Backend 
     place,
     registration: backendRegistration(),
     client: client(1_000 + place),
+    serverLosses: 0,
     standing: { kind: 'running', child: 0x4000_0000 + place, pid: 2_000 + place, since: 0 },
     ...changes,
   };

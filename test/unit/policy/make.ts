@@ -19,6 +19,7 @@ export const LIMITS: Limits = {
   quitMs: 5_000,
   serverRestartMs: 1_000,
   restartAfterCrash: true,
+  restartOnServerLoss: true,
 };
 
 export function registration(changes: Partial<Registration> = {}): Registration {
@@ -40,6 +41,9 @@ export function registration(changes: Partial<Registration> = {}): Registration 
 export const attached = (changes: Partial<Registration> = {}): Registration =>
   registration({ flags: ['SHMEM_ACCESS'], ...changes });
 
+export const connected = (changes: Partial<Registration> = {}): Registration =>
+  registration({ flags: ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'], ...changes });
+
 export function exit(what: number | NodeJS.Signals | 'lost', cleanDetach = true): Exit {
   const cause: ExitCause =
     what === 'lost'
@@ -58,6 +62,7 @@ export function worker(changes: Partial<Worker> = {}): Worker {
     staticIndex: 0,
     terminated: false,
     hasStarted: false,
+    serverLosses: 0,
     standing: { kind: 'due', notBefore: 0 },
     ...changes,
   };

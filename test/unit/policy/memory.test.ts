@@ -6,7 +6,13 @@ import { initialState, type Memory, type State } from '../../../lib/model/state.
 import { apply } from '../../../lib/react/apply.ts';
 import { attached, Course, exit, kinds, LIMITS, up, worker } from './make.ts';
 
-const READY: Event = { kind: 'launcher-ready', pid: 50, workers: [], startupHooks: true };
+const READY: Event = {
+  kind: 'launcher-ready',
+  pid: 50,
+  workers: [],
+  startupHooks: true,
+  startupProcess: false,
+};
 const FAILED: Event = { kind: 'memory-failed', error: new Error('the hook says no') };
 const HOOKS: Partial<State> = { launcher: { kind: 'ready', pid: 50, startupHooks: true } };
 

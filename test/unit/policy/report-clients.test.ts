@@ -131,9 +131,7 @@ const TABLE: [what: string, event: Event, before: State, lines: string[]][] = [
     'one that went down with a crash',
     exited(2, false),
     serving([backend(0)], {}, { crash: { kind: 'ending', since: 0 } }),
-    [
-      `debug client backend of ${PEER} (PID 2000) exited with exit code 2`,
-    ],
+    [`debug client backend of ${PEER} (PID 2000) exited with exit code 2`],
   ],
   ['an exit of an earlier child', { ...exited(1), child: 5 } as Event, serving([backend(0)]), []],
   ['an exit from an empty place', exited(1), serving(), []],
@@ -146,12 +144,7 @@ const TABLE: [what: string, event: Event, before: State, lines: string[]][] = [
       'info smart shutdown: no new connections; the shutdown begins when the last client has left',
     ],
   ],
-  [
-    'a second one',
-    { kind: 'stop', mode: 'smart' },
-    serving([backend(0)], { smartSince: 5 }),
-    [],
-  ],
+  ['a second one', { kind: 'stop', mode: 'smart' }, serving([backend(0)], { smartSince: 5 }), []],
   [
     'a smart shutdown that does not wait',
     { kind: 'stop', mode: 'smart' },
@@ -186,11 +179,21 @@ describe('listeners are told', () => {
     ['an answer that comes late', forked, serving([backend(0)]), []],
     ['a client of a spare one', handedOver, serving([backend(0)]), ['connect 0']],
     ['one that has left already', handedOver, serving(), []],
-    ['one that has left, and another has the place', { ...handedOver, connection: 5 } as Event, serving([backend(0)]), []],
+    [
+      'one that has left, and another has the place',
+      { ...handedOver, connection: 5 } as Event,
+      serving([backend(0)]),
+      [],
+    ],
     ['a client that has left', exited(0), serving([backend(0)]), ['disconnect 0']],
     ['a spare one that has', exited(0), serving([spare(0)]), []],
     ['one that left long ago', { ...exited(0), child: 5 } as Event, serving([backend(0)]), []],
-    ['a client that is refused', refuse(5), serving([], { arrivals: [arrival(5)] }), ['refuse tooMany']],
+    [
+      'a client that is refused',
+      refuse(5),
+      serving([], { arrivals: [arrival(5)] }),
+      ['refuse tooMany'],
+    ],
     ['something else', { kind: 'reload' }, serving([backend(0)]), []],
   ];
   test.each(cases)('%s', (_what, event, before, expected) => {

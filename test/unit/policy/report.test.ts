@@ -5,7 +5,7 @@ import type { Event } from '../../../lib/model/event.ts';
 import type { State } from '../../../lib/model/state.ts';
 import { apply } from '../../../lib/react/apply.ts';
 import { report } from '../../../lib/report.ts';
-import { attached, exit, LIMITS, registration, STANDINGS, up, worker } from './make.ts';
+import { attached, connected, exit, LIMITS, registration, STANDINGS, up, worker } from './make.ts';
 
 function lines(event: Event, before: State): string[] {
   const after = apply(before, { at: 10, event });
@@ -41,6 +41,83 @@ const TABLE: [what: string, event: Event, before: State, lines: string[]][] = [
     exited('SIGSEGV'),
     running(),
     ['info background worker "spi" (PID 107) was terminated by signal SIGSEGV'],
+  ],
+  [
+    'a signal, and what it was doing',
+    { ...exited('SIGSEGV'), exit: { ...exit('SIGSEGV'), activity: 'SELECT 1' } } as Event,
+    running(),
+    [
+      'info background worker "spi" (PID 107) was terminated by signal SIGSEGV; it was running: SELECT 1',
+    ],
+  ],
+  [
+    'exit 0, and what it was doing: that is no news',
+    { ...exited(0), exit: { ...exit(0), activity: 'SELECT 1' } } as Event,
+    running(),
+    ['debug background worker "spi" (PID 107) exited with exit code 0'],
+  ],
+  [
+    'the server is lost, which somebody needs',
+    { kind: 'database', state: 'unreachable', detail: 'gone' },
+    running({}, connected()),
+    [
+      'info the database is not reachable: gone',
+      'warn the database server was lost; terminating the workers and client backends that need it',
+    ],
+  ],
+  [
+    'the server is lost, which nobody needs',
+    { kind: 'database', state: 'unreachable', detail: 'gone' },
+    running(),
+    ['info the database is not reachable: gone'],
+  ],
+  [
+    'the server is lost, and the option says keep',
+    { kind: 'database', state: 'unreachable', detail: 'gone' },
+    running({ limits: { ...LIMITS, restartOnServerLoss: false } }, connected()),
+    ['info the database is not reachable: gone'],
+  ],
+  [
+    'it is away for another reason now',
+    { kind: 'database', state: 'unreachable', detail: 'a wrong password' },
+    running({ database: 'unreachable' }, connected()),
+    ['info the database is not reachable: a wrong password'],
+  ],
+  [
+    'our own server is gone',
+    { kind: 'server-exited' },
+    running({ server: { kind: 'running', pid: 9 } }, connected()),
+    ['warn the database server was lost; terminating the workers and client backends that need it'],
+  ],
+  [
+    'our own server is gone in a shutdown',
+    { kind: 'server-exited' },
+    running({ shutdown: { mode: 'fast', since: 0 } }, connected()),
+    [],
+  ],
+  [
+    'the startup process is through',
+    { kind: 'startup-exited', exit: exit(0), said: null },
+    up([], { startup: { kind: 'running', pid: 60 } }),
+    ['debug startup process (PID 60) exited with exit code 0'],
+  ],
+  [
+    'the startup process fails',
+    { kind: 'startup-exited', exit: exit(1), said: 'no log' },
+    up([], { startup: { kind: 'running', pid: 60 } }),
+    [
+      'info startup process (PID 60) exited with exit code 1',
+      'error aborting the start because the startup process failed: no log',
+    ],
+  ],
+  [
+    'the startup process goes down with a crash',
+    { kind: 'startup-exited', exit: exit(2, false), said: null },
+    up([], {
+      startup: { kind: 'stopping', pid: 60, told: 'SIGQUIT', toldAt: 0 },
+      crash: { kind: 'ending', since: 0 },
+    }),
+    ['debug startup process (PID 60) exited with exit code 2'],
   ],
   [
     'the first crash',

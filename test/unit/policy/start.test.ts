@@ -111,7 +111,13 @@ describe('the phase follows the database', () => {
   test('up for the first time: INIT, STARTUP, then where the database is', () => {
     const course = new Course(up([], { phase: 'INIT', launcher: { kind: 'absent' } }));
     expect(course.settle()).toEqual([{ kind: 'start-launcher' }]);
-    course.post({ kind: 'launcher-ready', pid: 50, startupHooks: false, workers: [] });
+    course.post({
+      kind: 'launcher-ready',
+      pid: 50,
+      startupHooks: false,
+      startupProcess: false,
+      workers: [],
+    });
     expect(course.settle()).toEqual([
       { kind: 'enter', phase: 'STARTUP' },
       { kind: 'enter', phase: 'RUN' },

@@ -26,7 +26,8 @@ const bytes = (count: number) => 'n'.repeat(count);
 const NAME_RULE = 'must be a text of 1 to 95 bytes without control characters';
 const RESTART_RULE = "must be 'never' or a whole number of seconds from 0 to 86400000";
 const START_RULE = "must be 'PostmasterStart' or 'ConsistentState' or 'RecoveryFinished'";
-const FLAG_RULE = "must be 'SHMEM_ACCESS' or 'BACKEND_DATABASE_CONNECTION' or 'CLASS_PARALLEL'";
+const FLAG_RULE =
+  "must be 'SHMEM_ACCESS' or 'BACKEND_DATABASE_CONNECTION' or 'CLASS_PARALLEL' or 'INTERRUPTIBLE'";
 const LAUNCH_RULE = "must be 'fork' or 'exec'";
 const MODULE_RULE = 'must be a file: URL, an absolute path or a package name of 1 to 4096 bytes';
 const LIBRARY_RULE = 'must be the path of a shared library of 1 to 4096 bytes';
@@ -133,12 +134,12 @@ describe('refused, with the field, the rule and the value', () => {
     ['launch', LAUNCH_RULE, ['', 'spawn', ...wrongTypes]],
     [
       'flags',
-      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL',
+      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL, INTERRUPTIBLE',
       ['SHMEM_ACCESS'],
     ],
     [
       'flags',
-      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL',
+      'must be a list of SHMEM_ACCESS, BACKEND_DATABASE_CONNECTION, CLASS_PARALLEL, INTERRUPTIBLE',
       [3, null, {}],
     ],
     ['module', MODULE_RULE, ['', bytes(4097), ...wrongTypes]],
@@ -289,6 +290,9 @@ describe('flags × start time × body × origin', () => {
     memory: ['SHMEM_ACCESS'],
     database: ['BACKEND_DATABASE_CONNECTION'],
     both: ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION'],
+    interruptible: ['INTERRUPTIBLE'],
+    'memory, interruptible': ['SHMEM_ACCESS', 'INTERRUPTIBLE'],
+    all: ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION', 'INTERRUPTIBLE'],
   } as const;
 
   /** By hand, from §1.3 and the decisions: the field that is refused, or null. First match wins. */
@@ -300,7 +304,9 @@ describe('flags × start time × body × origin', () => {
   ): string | null {
     if (body === 'exec' && flags !== 'none') return 'flags';
     if (flags === 'database') return 'flags';
-    if (startTime === 'PostmasterStart' && flags !== 'none') return 'startTime';
+    const isBare = flags === 'none' || flags === 'interruptible';
+    if (startTime === 'PostmasterStart' && !isBare) return 'startTime';
+    if (flags.endsWith('interruptible')) return 'flags';
     if (origin.kind === 'dynamic' && body === 'closure') return 'main';
     return null;
   }
@@ -313,7 +319,7 @@ describe('flags × start time × body × origin', () => {
     ),
   );
 
-  test('is a table of 96 cells', () => expect(cells).toHaveLength(4 * 3 * 4 * 2));
+  test('is a table of 168 cells', () => expect(cells).toHaveLength(7 * 3 * 4 * 2));
 
   test.each(cells)('$flags × $startTime × $body × $origin.kind', (cell) => {
     const { flags, startTime, body, origin } = cell;
@@ -323,6 +329,16 @@ describe('flags × start time × body × origin', () => {
       expect(refusal(input, origin)).toContain(`background worker "w": ${field} `);
     else expect(checkRegistration(input, origin)).toMatchObject({ startTime, flags: FLAGS[flags] });
   });
+});
+
+test('INTERRUPTIBLE is final, and so excludes restartOnExit0', () => {
+  const flags = ['SHMEM_ACCESS', 'BACKEND_DATABASE_CONNECTION', 'INTERRUPTIBLE'];
+  expect(refusal({ ...MINIMAL, flags, restartOnExit0: true })).toBe(
+    'background worker "w": restartOnExit0 is not possible for an INTERRUPTIBLE worker, because it leaves with 0 when its database is gone, got true',
+  );
+  expect(refusal({ ...MINIMAL, flags: ['INTERRUPTIBLE'] })).toContain(
+    'flags must include BACKEND_DATABASE_CONNECTION for INTERRUPTIBLE',
+  );
 });
 
 test('what is checked is not changed, and what it was made from may change afterwards', () => {

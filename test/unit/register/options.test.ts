@@ -61,6 +61,8 @@ describe('let through', () => {
     ['shutdownTimeout', 86_400],
     ['startTimeout', 1],
     ['startTimeout', 86_400],
+    ['postgres', { conninfo: 'host=/tmp', onServerLoss: 'restart' }],
+    ['postgres', { embedded: true, onServerLoss: 'keep' }],
     ['log', {}, { level: 'info', format: 'text' }],
     ['log', { level: 'debug' }, { level: 'debug', format: 'text' }],
     ['log', { format: 'json' }, { level: 'info', format: 'json' }],
@@ -128,6 +130,10 @@ describe('refused, with the option, the rule and the value', () => {
       'postmaster options: postgres.embedded must be true; for a server that exists, give conninfo instead, got undefined',
     ],
     [
+      { ...MINIMAL, postgres: { conninfo: '', onServerLoss: 'die' } },
+      "postmaster options: postgres.onServerLoss must be 'restart' or 'keep', got 'die'",
+    ],
+    [
       { ...MINIMAL, postgres: { conninfo: 5 } },
       'postmaster options: postgres.conninfo must be a text, got 5',
     ],
@@ -141,7 +147,7 @@ describe('refused, with the option, the rule and the value', () => {
     ],
     [
       { ...MINIMAL, postgres: { embedded: true, conninfo: 'password=hush' } },
-      'postmaster options: there is no option "postgres.embedded"; the options are postgres.conninfo',
+      'postmaster options: there is no option "postgres.embedded"; the options are postgres.conninfo, postgres.onServerLoss',
     ],
   ];
   test.each(spoken)('%o', (input, sentence) => expect(refusal(input)).toBe(sentence));

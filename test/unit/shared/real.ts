@@ -5,6 +5,7 @@
 import { closeSync } from 'node:fs';
 import { onTestFinished } from 'vitest';
 import { native } from '../../../lib/native.ts';
+import { Activity } from '../../../lib/shared/activity.ts';
 import { Attached } from '../../../lib/shared/attached.ts';
 import { DynamicSharedMemory } from '../../../lib/shared/dynamic-shared-memory.ts';
 import { AttachedNames, type SharedNames, SharedRequests } from '../../../lib/shared/names.ts';
@@ -40,7 +41,7 @@ export function realProcesses<Face>(
   const processes = requests.map(({ shmem: requested, face }, slot) => {
     area.attach(slot);
     const attachment = new native.Attachment(area, copiesOf(doorbells), slot, death);
-    const attached = new Attached(attachment, slotCount);
+    const attached = new Attached(attachment, slotCount, new Activity(() => {}));
     onTestFinished(() => attached.leave());
     requested.bind(attached);
     const shmem = new AttachedNames(attached, requested);
