@@ -14,7 +14,7 @@ import {
 } from '../model/clients.ts';
 import { isNormal } from '../model/phase.ts';
 import type { ChildId, Instant } from '../model/standing.ts';
-import type { State } from '../model/state.ts';
+import { hasLostItsServer, type State } from '../model/state.ts';
 import { admit, closedBecause } from './admission.ts';
 
 /** Bind first, so that an address in use is known before anything is loaded; accept when ready. */
@@ -35,7 +35,7 @@ export function* dispatch(state: State): Generator<ClientAction> {
   const { clients } = state;
   if (clients.arrivals.length === 0) return;
   let served = clientCount(clients);
-  const spares = idleSpares(clients);
+  const spares = idleSpares(state);
   const places = freePlaces(clients);
   const children = childNumbers(clients);
   for (const { client, refusal } of clients.arrivals) {
@@ -89,9 +89,11 @@ function wantsSpare(state: State): boolean {
   return spares < limits.spareBackends;
 }
 
-function* idleSpares({ backends }: Clients): Generator<Backend, undefined> {
-  for (const backend of backends.values()) {
-    if (backend.client === null && backend.standing.kind === 'running') yield backend;
+/** Not who is being ended in this very turn, because it was forked before its server was lost. */
+function* idleSpares(state: State): Generator<Backend, undefined> {
+  for (const backend of state.clients.backends.values()) {
+    const isIdle = backend.client === null && backend.standing.kind === 'running';
+    if (isIdle && !hasLostItsServer(state, backend)) yield backend;
   }
 }
 

@@ -48,6 +48,11 @@ export class ClientRules {
       case 'server-failed':
         this.#isStopRequested = true;
         return;
+      case 'startup-not-started':
+      case 'startup-exited':
+        // A start without it is none; but in a crash cycle it has everything to do again anyway.
+        if (before.crash.kind === 'none' && !isThrough(event)) this.#isStopRequested = true;
+        return;
       case 'connected':
         if (!this.#isAccepting) this.#broken('a client before the doors are open');
         this.#connections.set(event.connection, { isReserved: event.isReserved, fate: 'waits' });
@@ -264,4 +269,11 @@ export class ClientRules {
       if (served === connection) this.#servedBy.delete(child);
     }
   }
+}
+
+/** Has the startup process done all that it had to do? */
+function isThrough(event: Event): boolean {
+  if (event.kind !== 'startup-exited') return false;
+  const { cause, cleanDetach } = event.exit;
+  return cause.kind === 'code' && cause.code === 0 && cleanDetach;
 }

@@ -65,6 +65,7 @@ describe('a place', () => {
         staticIndex: null,
         terminated: false,
         hasStarted: false,
+        serverLosses: 0,
         standing: { kind: 'due', notBefore: 5 },
       });
       expect(next.nextGeneration).toBe(2n);

@@ -19,6 +19,7 @@ import {
   upIn,
   worker,
 } from './make.ts';
+import { arrival, backend, backendRegistration, CLIENT_LIMITS, serving } from './make-clients.ts';
 
 const DATABASES: readonly DatabaseState[] = ['unreachable', 'recovering', 'standby', 'primary'];
 const KEEP: Partial<State> = { limits: { ...LIMITS, restartOnServerLoss: false } };
@@ -212,5 +213,112 @@ describe('when it is back', () => {
     const state = up([waiting(connected())], { database: 'standby', serverLosses: 1 });
     const course = new Course(state, 10).post(says('primary'));
     expect(course.standing()).toEqual({ kind: 'due', notBefore: 60_000 });
+  });
+});
+
+describe('client backends', () => {
+  const CONNECTED = backendRegistration({ flags: connected().flags });
+  const flags: [what: string, of: typeof CONNECTED, needs: boolean][] = [
+    ['with a database connection', CONNECTED, true],
+    ['with shared memory only', backendRegistration({ flags: ['SHMEM_ACCESS'] }), false],
+    ['with a database, and without the flag', backendRegistration({ database: 'app' }), false],
+  ];
+  /** Up, and one backend that runs; `client` null: a spare one. */
+  const served = (of: typeof CONNECTED, changes: Partial<State> = {}, client?: null) => {
+    const one = backend(0, { registration: of, ...(client === null && { client }) });
+    return new Course(serving([one], { registration: of }, changes), 10);
+  };
+  const toldOf = (course: Course) => {
+    const standing = course.state.clients.backends.get(0)?.standing;
+    return standing?.kind === 'stopping' ? standing.told : standing?.kind;
+  };
+  const leave = (course: Course) =>
+    course.post({ kind: 'backend-exited', place: 0, child: 0x4000_0000, exit: exit(1) });
+
+  test.each(flags)('%s', (_what, of, needs) => {
+    const course = served(of).post(says('unreachable'));
+    course.settle();
+    expect(toldOf(course)).toBe(needs ? 'SIGTERM' : 'running');
+  });
+
+  test.each(flags)('%s, but the option says keep: nobody', (_what, of) => {
+    const course = served(of, KEEP).post(says('unreachable'));
+    course.settle();
+    expect(toldOf(course)).toBe('running');
+  });
+
+  test('a spare one, too: it knows where the server was; and it is made anew when it is back', () => {
+    const course = served(CONNECTED, {}, null);
+    const limits = { ...CLIENT_LIMITS, spareBackends: 1 };
+    course.state = { ...course.state, clients: { ...course.state.clients, limits } };
+    course.post(says('unreachable')).settle();
+    expect(toldOf(course)).toBe('SIGTERM');
+    leave(course).settle();
+    expect(course.state.clients.backends.size).toBe(0);
+    course.post(says('primary')).settle();
+    expect(toldOf(course)).toBe('forking');
+  });
+
+  test('a spare one that is there too late gets no client', () => {
+    const forking = { kind: 'forking', child: 0x4000_0000 } as const;
+    const one = backend(0, { registration: CONNECTED, client: null, standing: forking });
+    const course = new Course(serving([one], { registration: CONNECTED }), 10);
+    course.post(says('unreachable')).post(says('primary')).settle();
+    course.post({ kind: 'backend-forked', place: 0, child: 0x4000_0000, pid: 2_000 });
+    const { peer } = arrival(5).client;
+    course.post({ kind: 'connected', connection: 5, peer, isReserved: false });
+    expect(course.settle()).toMatchObject([
+      { kind: 'end-backend', place: 0, signal: 'SIGTERM' },
+      { kind: 'fork-backend', place: 1, connection: 5 },
+    ]);
+  });
+
+  test('one that was being forked when it happened, as soon as it is there', () => {
+    const forking = { kind: 'forking', child: 0x4000_0000 } as const;
+    const one = backend(0, { registration: CONNECTED, standing: forking });
+    const course = new Course(serving([one], { registration: CONNECTED }), 10);
+    course.post(says('unreachable')).settle();
+    expect(toldOf(course)).toBe('forking');
+    course.post({ kind: 'backend-forked', place: 0, child: 0x4000_0000, pid: 2_000 }).settle();
+    expect(toldOf(course)).toBe('SIGTERM');
+  });
+
+  test('not who came after it, until the next loss', () => {
+    const state = serving([], { registration: CONNECTED }, { serverLosses: 3 });
+    const course = new Course(state, 10);
+    course.post({
+      kind: 'connected',
+      connection: 5,
+      peer: arrival(5).client.peer,
+      isReserved: false,
+    });
+    const forked = course.settle().find(({ kind }) => kind === 'fork-backend');
+    const child = forked?.kind === 'fork-backend' ? forked.child : 0;
+    course.post({ kind: 'backend-forked', place: 0, child, pid: 2_000 }).settle();
+    expect(toldOf(course)).toBe('running');
+    course.post(says('recovering')).settle();
+    expect(toldOf(course)).toBe('SIGTERM');
+  });
+
+  test('their end is the end of what a smart shutdown waits for', () => {
+    const course = served(CONNECTED).post({ kind: 'stop', mode: 'smart' });
+    course.settle();
+    expect(course.state.shutdown).toBeNull();
+    course.post(says('unreachable')).settle();
+    leave(course);
+    expect(course.settle().at(-1)).toEqual({ kind: 'finish', exitCode: 0 });
+  });
+
+  test('nobody is served by the server that is away, and who comes is told so', () => {
+    for (const [state, reason] of [
+      ['unreachable', 'startingUp'],
+      ['recovering', 'inRecovery'],
+    ] as const) {
+      const course = served(CONNECTED).post(says(state));
+      course.settle();
+      const { peer } = arrival(5).client;
+      course.post({ kind: 'connected', connection: 5, peer, isReserved: false });
+      expect(course.settle()).toEqual([{ kind: 'refuse', connection: 5, reason }]);
+    }
   });
 });

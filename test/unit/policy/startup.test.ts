@@ -9,6 +9,7 @@ import { initialState, type State } from '../../../lib/model/state.ts';
 import { apply } from '../../../lib/react/apply.ts';
 import { plan } from '../../../lib/schedule/plan.ts';
 import { attached, Course, exit, isForkOf, LIMITS, registration, up, worker } from './make.ts';
+import { arrival, attachedBackend, backend, clients, serving } from './make-clients.ts';
 
 const AT = 500;
 const STANDINGS = {
@@ -313,4 +314,106 @@ test('it is not started in INIT, in a crash cycle or in a shutdown', () => {
   expect(starts({ shutdown: { mode: 'smart', since: 0 } })).toBe(false);
   expect(starts({ launcher: { kind: 'starting' } })).toBe(false);
   expect(plan(up([worker()], due), 1).actions.some((one) => isForkOf(one))).toBe(false);
+});
+
+describe('clients', () => {
+  const { peer } = arrival(5).client;
+  const connects: Event = { kind: 'connected', connection: 5, peer, isReserved: false };
+
+  test('are let in when it has called its state consistent, and told why before', () => {
+    const course = new Course(
+      serving(
+        [],
+        {},
+        {
+          phase: 'STARTUP',
+          database: 'unreachable',
+          startup: STANDINGS.starting,
+        },
+      ),
+    );
+    course.post(connects);
+    expect(course.settle()).toEqual([{ kind: 'refuse', connection: 5, reason: 'startingUp' }]);
+    course.post({ kind: 'startup-started', pid: 60 }).settle();
+    course.post(connects);
+    expect(course.settle()).toEqual([{ kind: 'refuse', connection: 5, reason: 'inRecovery' }]);
+    course.post({ kind: 'startup-consistent' }).settle();
+    course.post(connects);
+    expect(course.settle()).toMatchObject([{ kind: 'fork-backend', connection: 5 }]);
+  });
+
+  const serves: Partial<State> = {
+    phase: 'HOT_STANDBY',
+    database: 'standby',
+    startup: STANDINGS.running,
+  };
+
+  test('are waited for by a smart shutdown while it goes on, and it is ended after them', () => {
+    const course = new Course(serving([backend(0)], {}, serves));
+    course.post({ kind: 'stop', mode: 'smart' });
+    expect(course.settle()).toEqual([]);
+    course.post({ kind: 'backend-exited', place: 0, child: 0x4000_0000, exit: exit(0) });
+    expect(course.settle()).toContainEqual({ kind: 'end-startup-process', signal: 'SIGTERM' });
+    course.post(exited(1));
+    expect(course.settle().at(-1)).toEqual({ kind: 'finish', exitCode: 0 });
+  });
+
+  test('workers, backends, spare ones and it: a crash ends all that are attached, and waits for all', () => {
+    const running = { kind: 'running', child: 7, pid: 107, since: 0 } as const;
+    const one = worker({ registration: attached(), standing: running });
+    const another = worker({
+      slot: 1,
+      registration: attached(),
+      standing: { ...running, child: 8 },
+    });
+    const backends = [
+      backend(0, { registration: attachedBackend }),
+      backend(1, { registration: attachedBackend, client: null }),
+      backend(2),
+    ];
+    const course = new Course(
+      up([one, another], {
+        clients: clients(backends, { registration: attachedBackend }),
+        ...serves,
+      }),
+    );
+    course.exited(0, exit('SIGSEGV'));
+    expect(course.settle()).toEqual([
+      { kind: 'end-worker', slot: 1, signal: 'SIGQUIT' },
+      { kind: 'end-backend', place: 0, signal: 'SIGQUIT' },
+      { kind: 'end-backend', place: 1, signal: 'SIGQUIT' },
+      { kind: 'end-startup-process', signal: 'SIGQUIT' },
+      { kind: 'enter', phase: 'WAIT_BACKENDS' },
+    ]);
+    const quit = exit(2, false);
+    const ends: Event[] = [
+      { kind: 'exited', slot: 1, child: 8, exit: quit },
+      { kind: 'backend-exited', place: 0, child: 0x4000_0000, exit: quit },
+      exited(2, false),
+      { kind: 'backend-exited', place: 1, child: 0x4000_0001, exit: quit },
+    ];
+    for (const end of ends) {
+      expect(course.settle()).toEqual([]);
+      course.post(end);
+    }
+    expect(course.settle().map(({ kind }) => kind)).toEqual([
+      ...['reset-memory', 'enter', 'start-startup-process'],
+    ]);
+  });
+
+  test('a dead launcher answers neither of the three requests', () => {
+    const forking = { kind: 'forking', child: 0x4000_0000 } as const;
+    const one = worker({ standing: { kind: 'forking', child: 7 } });
+    const course = new Course(
+      up([one], {
+        clients: clients([backend(0, { standing: forking })]),
+        startup: STANDINGS.starting,
+      }),
+    );
+    course.post({ kind: 'launcher-exited' });
+    const { workers, startup } = course.state;
+    expect([workers.get(0)?.standing.kind, startup.kind]).toEqual(['due', 'due']);
+    expect(course.state.clients.backends.size).toBe(0);
+    expect(course.state.clients.arrivals).toMatchObject([{ refusal: 'inRecovery' }]);
+  });
 });
