@@ -11,7 +11,10 @@ export const NAME_MAX_BYTES = 95;
 /** The longest restart interval in seconds (USECS_PER_DAY / 1000). */
 export const RESTART_TIME_MAX_S = 86_400_000;
 
-/** The most slots that a postmaster can have (the range of max_worker_processes). */
+/**
+ * The most workers that a postmaster can have (the range of max_worker_processes); and with its
+ * connections it has no more: the main area has that many slots, and one for the startup process.
+ */
 export const WORKER_PROCESSES_MAX = 262_143;
 
 /** The most workers of the class CLASS_PARALLEL at a time (the range of max_parallel_workers). */

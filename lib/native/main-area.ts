@@ -30,7 +30,7 @@ export interface Inventory {
   }[];
 }
 
-/** The main shared memory: header, slots, process table, directory and tables of segments. */
+/** The main shared memory: header, slots, processes, activities, directory and tables of segments. */
 export interface MainArea {
   readonly descriptor: number;
   /** Of the fixed part, which is what is mapped. */

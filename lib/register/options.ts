@@ -3,7 +3,9 @@
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
+import { BgworkerError } from '../errors.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from '../log.ts';
+import { invalidOption } from '../messages.ts';
 import { PARALLEL_WORKERS_MAX, WORKER_PROCESSES_MAX } from '../model/registration.ts';
 import { parseConninfo } from '../postgres/conninfo/index.ts';
 import {
@@ -165,13 +167,27 @@ export function checkOptions(input: unknown): CheckedOptions {
   if (options.postgres !== undefined && 'conninfo' in options.postgres) {
     parseConninfo(options.postgres.conninfo);
   }
+  const clients = checkClients(
+    { listen, maxConnections, reservedConnections, spareBackends },
+    SUBJECT,
+  );
+  checkSlots(options.maxWorkerProcesses, clients);
   return {
     ...options,
     dataDirectory: pathOf(options.dataDirectory),
     preload: options.preload.map((one) => moduleUrl(one)),
-    clients: checkClients({ listen, maxConnections, reservedConnections, spareBackends }, SUBJECT),
+    clients,
     postgres: (options.postgres as CheckedOptions['postgres'] | undefined) ?? null,
   };
+}
+
+/** Each has a range of its own; together they share the slots of the main area. */
+function checkSlots(maxWorkerProcesses: number, clients: CheckedClients | null): void {
+  const most = WORKER_PROCESSES_MAX - maxWorkerProcesses;
+  if (clients === null || clients.maxConnections <= most) return;
+  const rule = `must be at most ${most} with maxWorkerProcesses ${maxWorkerProcesses}`;
+  const sentence = invalidOption(SUBJECT, 'maxConnections', rule, clients.maxConnections);
+  throw new BgworkerError('ERR_INVALID_OPTION', sentence);
 }
 
 function pathOf(given: string | URL): string {

@@ -176,6 +176,8 @@ TEST("every byte of the main area is in one row, under the name that it was aske
   CHECK_EQUAL(rowOf(inventory, AllocationKind::free).bytes, free - 128 - 64);
   CHECK_EQUAL(rowOf(inventory, "slots").bytes, kSlots * sizeof(SharedSlot));
   CHECK_EQUAL(*rowOf(inventory, "process table").offset, area.processTableOffset());
+  CHECK_EQUAL(*rowOf(inventory, "activity table").offset, area.activityTableOffset());
+  CHECK_EQUAL(rowOf(inventory, "activity table").bytes, kSlots * sizeof(SharedActivity));
 }
 
 TEST("segments and names are listed, initialised or not") {

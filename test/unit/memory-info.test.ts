@@ -75,6 +75,7 @@ test('what a process has made is there, with its sizes', () => {
     'header',
     'slots',
     'process table',
+    'activity table',
     'directory',
     'segment table',
     'registry',

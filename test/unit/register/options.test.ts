@@ -152,6 +152,15 @@ describe('refused, with the option, the rule and the value', () => {
   ];
   test.each(spoken)('%o', (input, sentence) => expect(refusal(input)).toBe(sentence));
 
+  test('workers and connections together have no more slots than there are', () => {
+    const clients = { listen: [{ port: 1 }], maxConnections: 262_143 - 1_000 };
+    const options = { ...MINIMAL, ...clients, maxWorkerProcesses: 1_000 };
+    expect(checkOptions(options).clients?.maxConnections).toBe(261_143);
+    expect(refusal({ ...options, maxWorkerProcesses: 1_001 })).toBe(
+      'postmaster options: maxConnections must be at most 261142 with maxWorkerProcesses 1001, got 261143',
+    );
+  });
+
   test('a password is not shown, whatever else is wrong with the option', () => {
     const sentence = refusal({ ...MINIMAL, postgres: { conninfo: 'password=hush', port: 5 } });
     expect(sentence).not.toContain('hush');
