@@ -107,8 +107,8 @@ Napi::Value peerOfVerb(const Napi::CallbackInfo& info) {
   return peerObject(env, peer.value());
 }
 
-/** null stands for the system's own; an error was thrown if it is false. */
-bool readSeconds(const Napi::Object& from, const char* name, std::optional<int>& into) {
+/** null stands for the system's own, 0; an error was thrown if it is false. */
+bool readNumber(const Napi::Object& from, const char* name, int& into) {
   Napi::Value value = from.Get(name);
   if (value.IsNull()) return true;
   std::optional<int64_t> given = readInteger(value, name, 1, kMostInt);
@@ -121,20 +121,20 @@ Napi::Value tuneConnectionVerb(const Napi::CallbackInfo& info) {
   std::optional<int> connection = readDescriptor(info[0], "connection");
   if (!connection.has_value()) return env.Undefined();
   if (!info[1].IsBoolean()) return throwTypeError(env, "noDelay must be a boolean");
-  std::optional<KeepAlive> keepAlive;
+  Keepalive keepalive{};
   if (info[2].IsObject()) {
     Napi::Object given = info[2].As<Napi::Object>();
-    keepAlive.emplace();
-    if (!readSeconds(given, "idle", keepAlive->idle) ||
-        !readSeconds(given, "interval", keepAlive->interval) ||
-        !readSeconds(given, "count", keepAlive->count)) {
+    keepalive.enabled = true;
+    if (!readNumber(given, "idle", keepalive.idleSeconds) ||
+        !readNumber(given, "interval", keepalive.intervalSeconds) ||
+        !readNumber(given, "count", keepalive.count)) {
       return env.Undefined();
     }
   } else if (!info[2].IsNull()) {
     return throwTypeError(env, "keepAlive must be an object or null");
   }
   bool noDelay = info[1].As<Napi::Boolean>().Value();
-  return throwIfFailed(env, tuneConnection(*connection, noDelay, keepAlive));
+  return throwIfFailed(env, tuneConnection(*connection, noDelay, keepalive));
 }
 
 Napi::Value sayLastVerb(const Napi::CallbackInfo& info) {

@@ -6,8 +6,8 @@
 
 #include "addon/convert.h"
 #include "core/base/system_calls.h"
-#include "core/ipc/keepalive.h"
 #include "core/ipc/socket_pair.h"
+#include "core/net/keepalive.h"
 #include "core/proc/process.h"
 #include "core/shm/main_area.h"
 #include "core/sync/doorbells.h"

@@ -1,6 +1,6 @@
 // keepalive_test.cc: a TCP connection finds out that its peer is dead, as soon as it was told to.
 
-#include "core/ipc/keepalive.h"
+#include "core/net/keepalive.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>

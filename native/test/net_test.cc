@@ -277,17 +277,17 @@ TEST("the connection's options") {
   Descriptor client = connectTo(listener.get());
   Accepted accepted = acceptOne(listener.get());
   int connection = accepted.connection.get();
-  CHECK(tuneConnection(connection, true, KeepAlive{17, 3, 5}).ok());
+  CHECK(tuneConnection(connection, true, Keepalive{true, 17, 3, 5, 0}).ok());
   CHECK_EQUAL(option(connection, IPPROTO_TCP, TCP_NODELAY), 1);
   CHECK_EQUAL(option(connection, SOL_SOCKET, SO_KEEPALIVE), 1);
   CHECK_EQUAL(option(connection, IPPROTO_TCP, TCP_KEEPIDLE), 17);
   CHECK_EQUAL(option(connection, IPPROTO_TCP, TCP_KEEPINTVL), 3);
   CHECK_EQUAL(option(connection, IPPROTO_TCP, TCP_KEEPCNT), 5);
-  CHECK(tuneConnection(connection, false, std::nullopt).ok());
+  CHECK(tuneConnection(connection, false, Keepalive{}).ok());
   CHECK_EQUAL(option(connection, IPPROTO_TCP, TCP_NODELAY), 0);
   CHECK_EQUAL(option(connection, SOL_SOCKET, SO_KEEPALIVE), 0);
   DescriptorPair local = std::move(makeStreamPair().value());
-  CHECK(tuneConnection(local.first.get(), true, KeepAlive{1, 1, 1}).ok());
+  CHECK(tuneConnection(local.first.get(), true, Keepalive{true, 1, 1, 1, 0}).ok());
 }
 
 TEST("who has already sent something reads the last words, and then an end that is no reset") {

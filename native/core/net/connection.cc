@@ -13,11 +13,6 @@ namespace {
 constexpr int kReadsPerDrain = 16;
 constexpr size_t kDrainBytes = 4096;
 
-Status set(int socket, int level, int option, int value) {
-  if (setsockopt(socket, level, option, &value, sizeof value) < 0) return lastError("setsockopt");
-  return {};
-}
-
 Result<bool> isTcp(int socket) {
   int protocol = 0;
   socklen_t size = sizeof protocol;
@@ -29,26 +24,15 @@ Result<bool> isTcp(int socket) {
 
 }  // namespace
 
-Status tuneConnection(int connection, bool noDelay, const std::optional<KeepAlive>& keepAlive) {
+Status tuneConnection(int connection, bool noDelay, const Keepalive& keepalive) {
   Result<bool> tcp = isTcp(connection);
   if (!tcp.ok()) return tcp.error();
   if (!tcp.value()) return {};
-  Status status = set(connection, IPPROTO_TCP, TCP_NODELAY, noDelay ? 1 : 0);
-  if (status.ok())
-    status = set(connection, SOL_SOCKET, SO_KEEPALIVE, keepAlive.has_value() ? 1 : 0);
-  if (!keepAlive.has_value()) return status;
-  const struct {
-    int option;
-    const std::optional<int>& value;
-  } settings[] = {{TCP_KEEPIDLE, keepAlive->idle},
-                  {TCP_KEEPINTVL, keepAlive->interval},
-                  {TCP_KEEPCNT, keepAlive->count}};
-  for (const auto& setting : settings) {
-    if (!status.ok()) return status;
-    if (setting.value.has_value())
-      status = set(connection, IPPROTO_TCP, setting.option, *setting.value);
+  const int value = noDelay ? 1 : 0;
+  if (setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) < 0) {
+    return lastError("setsockopt");
   }
-  return status;
+  return setKeepalive(connection, keepalive);
 }
 
 void sayLast(int connection, std::span<const uint8_t> words) {

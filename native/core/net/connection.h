@@ -3,23 +3,15 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "core/base/result.h"
+#include "core/net/keepalive.h"
 
 namespace bgworker {
 
-/** A client that says nothing any more: the kernel asks whether it is there (tcp_keepalives_…). */
-struct KeepAlive {
-  /** In seconds; the system's own where there is none. */
-  std::optional<int> idle;
-  std::optional<int> interval;
-  std::optional<int> count;
-};
-
 /** Does nothing to a connection that is not TCP. */
-Status tuneConnection(int connection, bool noDelay, const std::optional<KeepAlive>& keepAlive);
+Status tuneConnection(int connection, bool noDelay, const Keepalive& keepalive);
 
 /**
  * The last words: one send that does not wait, and the end of our side. What finds no room is not

@@ -1,4 +1,4 @@
-#include "core/ipc/keepalive.h"
+#include "core/net/keepalive.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
