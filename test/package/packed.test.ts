@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** What a package needs of the repository, and what was compiled of it; the rest would only be copied. */
+/** What a package needs of the repository, and the addon; the rest would only be copied. */
 const SOURCES = [
   'package.json',
   'package-lock.json',
@@ -19,10 +19,10 @@ const SOURCES = [
   'binding.gyp',
   'native',
   'dist',
-  'build',
+  'build/Release/bgworker.node',
 ];
-/** In place of the one that prebuildify calls: compiles what has changed, and not all of it. */
-const BUILD_ONLY = '#!/bin/sh\nexec node-gyp build\n';
+/** In place of the node-gyp that prebuildify calls: the addon is compiled already. */
+const NOTHING_TO_COMPILE = '#!/bin/sh\n';
 
 let directory: string;
 
@@ -53,11 +53,10 @@ function run(
 function pack(): string {
   const copy = join(directory, 'copy');
   mkdirSync(copy);
-  const asTheyAre = { recursive: true, preserveTimestamps: true };
-  for (const name of SOURCES) cpSync(join(ROOT, name), join(copy, name), asTheyAre);
+  for (const name of SOURCES) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  const nodeGyp = join(directory, 'build-only');
-  writeFileSync(nodeGyp, BUILD_ONLY, { mode: 0o755 });
+  const nodeGyp = join(directory, 'node-gyp');
+  writeFileSync(nodeGyp, NOTHING_TO_COMPILE, { mode: 0o755 });
   run('npm', ['run', 'prebuild'], copy, { PREBUILD_NODE_GYP: nodeGyp });
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', directory], copy);
   return join(directory, 'bgworker-0.1.0.tgz');
