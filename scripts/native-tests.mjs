@@ -1,7 +1,7 @@
 // native-tests.mjs: builds core with its C++ tests and runs them, plain or under sanitizers.
 //
 //     node scripts/native-tests.mjs                            # plain
-//     node scripts/native-tests.mjs address undefined thread   # one build and run for each
+//     node scripts/native-tests.mjs address,undefined thread   # one build and run for each
 //
 // Ends with a line for each variant: `native <variant>: N passed, N failed`. Afterwards no process
 // and nothing in /dev/shm is left; if something is, that is a failure.
@@ -12,7 +12,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const known = ['plain', 'address', 'undefined', 'thread'];
+const jobs = String(availableParallelism());
+const known = ['plain', 'address,undefined', 'thread'];
 
 // What a sanitizer finds must fail the test, in forked children, too: they leave by _exit, which a
 // report turns into this code.
@@ -46,7 +47,7 @@ function build(directory, variant) {
   const sanitizer = variant === 'plain' ? '' : variant;
   const steps = [
     ['-S', '.', '-B', directory, '-DCMAKE_BUILD_TYPE=None', `-DBGWORKER_SANITIZER=${sanitizer}`],
-    ['--build', directory, '-j', String(availableParallelism())],
+    ['--build', directory, '-j', jobs],
   ];
   for (const step of steps) {
     const built = run('cmake', step);
@@ -66,10 +67,10 @@ function leftoverProcesses(directory) {
 }
 
 function test(variant) {
-  const directory = `build-native/${variant}`;
+  const directory = `build-native/${variant.replace(',', '-')}`;
   build(directory, variant);
   const sharedBefore = new Set(readdirSync('/dev/shm'));
-  const { ok, output } = run('ctest', ['--test-dir', directory, '--verbose']);
+  const { ok, output } = run('ctest', ['--test-dir', directory, '--verbose', '-j', jobs]);
   const lines = output.split('\n');
   const passed = lines.filter((line) => /^\d+: ok /.test(line)).length;
   let failed = lines.filter((line) => /^\d+: not ok /.test(line)).length;

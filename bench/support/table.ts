@@ -34,7 +34,7 @@ export function rounded(value: number): string {
 function unitOf(key: string): string {
   const words = key.split('_');
   const unit = words.at(-1) ?? '';
-  if (words.at(-2) === 'per') return `/${unit}`;
+  if (words.at(-2) === 'per') return words.at(-3) === 'mb' ? 'MB/s' : `/${unit}`;
   return { mb: 'MB', ratio: 'times' }[unit] ?? unit;
 }
 

@@ -26,16 +26,10 @@ const PROGRAM = fileURLToPath(new URL('../launcher.js', import.meta.url));
 /**
  * V8 must have no helper threads that a fork would lose (architecture, fact 2); and no collection
  * out of boredom, which after 8 s would copy the shared heap into every idle worker: 7.4 MB private
- * instead of 1.2 MB. Node's own code lies on large pages, where the system has any: of small ones
- * each fork would fault in again what it calls, 130 faults of 440 and a tenth of its start, while
- * the large ones cost the launcher 24 MB, once.
+ * instead of 1.2 MB. (Node's code on large pages, --use-largepages, saves each fork 90 of 290 page
+ * faults; but they cost 24 MB and the launcher a tenth of a second, and a start is no shorter.)
  */
-export const LAUNCHER_FLAGS = [
-  '--single-threaded',
-  '--v8-pool-size=0',
-  '--no-memory-reducer',
-  '--use-largepages=silent',
-];
+export const LAUNCHER_FLAGS = ['--single-threaded', '--v8-pool-size=0', '--no-memory-reducer'];
 
 /** A signal ended it before it was ready: nothing is wrong with its modules. */
 export class LauncherKilled extends BgworkerError {

@@ -29,8 +29,7 @@ export interface HashTableOptions {
 
 const DEFAULT_BYTES = 64 << 20;
 
-// kMostKeyBytes, kMostValueBytes (hash.h), kMostHeapBytes (heap.h). Below a mebibyte there is no room
-// for each size of entry, and a name keeps the size with which it was first asked for.
+// kMostKeyBytes, kMostValueBytes, kLeastHashBytes (hash.h), kMostHeapBytes (heap.h).
 const KEY_BYTES_MAX = 1024;
 const VALUE_BYTES_MAX = 1 << 20;
 const BYTES_MIN = 1 << 20;

@@ -15,7 +15,7 @@ using namespace shared_area;
 namespace {
 
 constexpr uint64_t kSeeds = 1000;
-constexpr size_t kHeapBytes = 512 << 10;
+constexpr size_t kHeapBytes = kLeastHashBytes;
 constexpr HashShape kShape{32, 128};
 
 std::span<const std::byte> bytesOf(std::string_view text) {

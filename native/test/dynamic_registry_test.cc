@@ -81,6 +81,7 @@ TEST("names, sizes and kinds that cannot be are refused") {
   CHECK_REFUSED(registry.heap("there", kHeapBytes), kindWrong);
   CHECK_REFUSED(registry.hash("there", kHeapBytes, kShape), kindWrong);
   CHECK_REFUSED(registry.heap("small", kLeastHeapBytes - 1), sizeTooLarge);
+  CHECK_REFUSED(registry.hash("small", kLeastHashBytes - 1, kShape), sizeTooLarge);
   CHECK_REFUSED(registry.hash("odd", kHeapBytes, {0, 64}), keyLength);
   CHECK_REFUSED(registry.hash("odd", kHeapBytes, {16, kMostValueBytes + 1}), valueLength);
   // A segment that does not fit: the name is there, and the next may try.

@@ -116,11 +116,11 @@ TEST("a value that is full is replaced or refused, and a full heap says so") {
   Stage stage;
   Stage::Own one(stage, 0);
   bgworker_hash_handle table{};
-  CHECK_EQUAL(api.hash->open(one.actor, "small", 512 << 10, 8, 8192, &table), 0);
+  CHECK_EQUAL(api.hash->open(one.actor, "small", 1 << 20, 8, 8192, &table), 0);
   std::vector<char> value(8192, 'v');
   int result = 1;
   uint64_t key = 0;
-  for (; result == 1 && key < 100; ++key) {
+  for (; result == 1 && key < 200; ++key) {
     result = api.hash->insert(one.actor, table, &key, sizeof key, value.data(), value.size(), 0);
   }
   CHECK_EQUAL(result, BGWORKER_ERR_HEAP_FULL);

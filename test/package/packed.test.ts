@@ -11,8 +11,18 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** What a package needs of the repository; the rest would only be copied. */
-const SOURCES = ['package.json', 'package-lock.json', '.npmrc', 'binding.gyp', 'native', 'dist'];
+/** What a package needs of the repository, and the addon; the rest would only be copied. */
+const SOURCES = [
+  'package.json',
+  'package-lock.json',
+  '.npmrc',
+  'binding.gyp',
+  'native',
+  'dist',
+  'build/Release/bgworker.node',
+];
+/** In place of the node-gyp that prebuildify calls: the addon is compiled already. */
+const NOTHING_TO_COMPILE = '#!/bin/sh\n';
 
 let directory: string;
 
@@ -24,8 +34,13 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function run(file: string, args: readonly string[], cwd: string, path = process.env.PATH): string {
-  const env = { ...process.env, PATH: path, NODE_OPTIONS: '' };
+function run(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  environment: NodeJS.ProcessEnv = {},
+): string {
+  const env = { ...process.env, NODE_OPTIONS: '', ...environment };
   return execFileSync(file, args, {
     cwd,
     env,
@@ -34,13 +49,15 @@ function run(file: string, args: readonly string[], cwd: string, path = process.
   });
 }
 
-/** A copy, so that a build in the repository is neither used nor disturbed. */
+/** A copy, so that the repository is left as it is. */
 function pack(): string {
   const copy = join(directory, 'copy');
   mkdirSync(copy);
   for (const name of SOURCES) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  run('npm', ['run', 'prebuild'], copy);
+  const nodeGyp = join(directory, 'node-gyp');
+  writeFileSync(nodeGyp, NOTHING_TO_COMPILE, { mode: 0o755 });
+  run('npm', ['run', 'prebuild'], copy, { PREBUILD_NODE_GYP: nodeGyp });
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', directory], copy);
   return join(directory, 'bgworker-0.1.0.tgz');
 }
@@ -55,19 +72,16 @@ test('installs without a compiler, and forks a worker', { timeout: 300_000 }, ()
   const project = join(directory, 'project');
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "name": "empty", "type": "module" }');
-  run('npm', ['install', '--omit=optional', tarball], project, bin);
+  run('npm', ['install', '--omit=optional', tarball], project, { PATH: bin });
 
   for (const name of ['main.js', 'workers.js']) {
     cpSync(join(ROOT, 'dist-programs/test/fixtures/fork-path', name), join(project, name));
   }
-  const said = run('node', ['main.js'], project, bin);
+  const said = run('node', ['main.js'], project, { PATH: bin });
   expect(said).toMatch(/10 workers left well/);
 
-  const version = run(
-    'node',
-    ['node_modules/bgworker/dist/cli/main.js', '--version'],
-    project,
-    bin,
-  );
+  const version = run('node', ['node_modules/bgworker/dist/cli/main.js', '--version'], project, {
+    PATH: bin,
+  });
   expect(version).toContain('0.1.0');
 });

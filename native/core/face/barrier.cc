@@ -86,10 +86,10 @@ int leaveBy(bgworker_context* context, bgworker_barrier* barrier) {
   if (isStatic(*shared)) return BGWORKER_ERR_BARRIER_STATIC;
   BarrierPart* part = held->partIn(*shared);
   if (part == nullptr || !part->attached) return BGWORKER_ERR_BARRIER_NOT_ATTACHED;
-  // A wait that something else ended.
-  part->arrival.takeBack();
+  // Of a wait that something else ended.
+  const barrier::ArrivedIn arrivedIn = part->arrival.giveUp();
   part->arrived = false;
-  const bool answer = verb(held->memory.self, *shared, {});
+  const bool answer = verb(held->memory.self, *shared, arrivedIn);
   if (!(answer && staysIfTrue)) leavePart(*held, *part);
   return answer ? 1 : 0;
 }

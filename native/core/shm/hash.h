@@ -32,6 +32,8 @@ namespace bgworker {
 
 inline constexpr uint32_t kMostKeyBytes = 1024;
 inline constexpr uint32_t kMostValueBytes = uint32_t{1} << 20;
+/** Below, a heap has no room for each size of entry. */
+inline constexpr size_t kLeastHashBytes = size_t{1} << 20;
 
 /** Who attaches must say the same as who created. */
 struct HashShape {

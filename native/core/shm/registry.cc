@@ -66,7 +66,7 @@ Result<Heap> Registry::heap(std::string_view name, size_t bytes) {
 }
 
 Result<Hash> Registry::hash(std::string_view name, size_t bytes, const HashShape& shape) {
-  if (bytes < kLeastHeapBytes || bytes > kMostHeapBytes) return refuse(Refusal::sizeTooLarge);
+  if (bytes < kLeastHashBytes || bytes > kMostHeapBytes) return refuse(Refusal::sizeTooLarge);
   Status sound = checkShape(shape);
   if (!sound.ok()) return sound.error();
   Result<NamedClaim> claim = this->claim(name, RegistryKind::hash, bytes);

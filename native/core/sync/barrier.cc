@@ -133,14 +133,11 @@ bool Arrival::isReleased() {
   return released_;
 }
 
-void Arrival::takeBack() {
-  if (barrier_ == nullptr || released_) return;
+ArrivedIn Arrival::giveUp() {
+  if (barrier_ == nullptr || released_) return {};
   wait_.cancel();
   released_ = true;
-  SpinGuard guard(barrier_->lock);
-  if (get(barrier_->phase) == nextPhase_) return;
-  // The phase cannot end now: this process is attached, and has yet to arrive.
-  set(barrier_->arrived, get(barrier_->arrived) - 1);
+  return nextPhase_ - 1;
 }
 
 Arrived arriveAndWait(ThisProcess& self, SharedBarrier& barrier, const WaitOptions& options) {

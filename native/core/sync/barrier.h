@@ -67,9 +67,8 @@ class Arrival {
   bool isReleased();
   /** One in each phase, for which it is true. Known once released. */
   bool elected() const { return elected_; }
-  /** For who leaves the barrier before the end of the phase: it has not arrived in it. Nothing if
-   *  the phase is over. */
-  void takeBack();
+  /** Waits no longer. For who leaves the barrier next: what the detaching verb must be told. */
+  ArrivedIn giveUp();
 
  private:
   ThisProcess& self_;

@@ -33,7 +33,7 @@ struct bgworker_hash_api {
   /* Finds the table, or makes it; once per process. `bytes` is what it may grow to, and costs
    * addresses only; keys have 1 to `max_key_bytes` (at most 1024), values up to `max_value_bytes`
    * (at most 1 MiB). All say the same. 0, and the handle.
-   * Errors: ALREADY_MAPPED (opened before), SIZE_TOO_LARGE (or below 128 KiB), KEY_LENGTH,
+   * Errors: ALREADY_MAPPED (opened before), SIZE_TOO_LARGE (or below 1 MiB), KEY_LENGTH,
    * VALUE_LENGTH, PARAMETERS_WRONG, HEAP_FULL, FOREIGN, and dsm->named()'s. */
   int (*open)(struct bgworker_context* context, const char* name, size_t bytes,
               uint32_t max_key_bytes, uint32_t max_value_bytes,
