@@ -32,7 +32,6 @@ import {
 } from './model/state.ts';
 import type { Peer } from './native.ts';
 import { Performer } from './perform.ts';
-import { connectTo } from './postgres/connect/connect.ts';
 import { settingsOf } from './postgres/connect/session-options.ts';
 import { targetOf } from './postgres/target-for.ts';
 import { handleSignals } from './process-signals.ts';
@@ -118,6 +117,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
     }
     const { database, user, signal } = options;
     const target = targetOf(followed, { database, user });
+    const { connectTo } = await import('./postgres/connect/connect.ts');
     return connectTo(target, { signal, settings: settingsOf(options) });
   }
 

@@ -12,7 +12,6 @@ import type { ServerAddress } from '../model/followed.ts';
 import type { DatabaseState } from '../model/phase.ts';
 import { orAborted } from './connect/abort.ts';
 import type { TargetClient } from './connect/client.ts';
-import { connectTo } from './connect/connect.ts';
 import { overrideConninfo, processEnvironment, resolveConninfo } from './conninfo/index.ts';
 import { connectMessages } from './conninfo/messages.ts';
 import { isInRecovery, noLongerSuits } from './recovery.ts';
@@ -131,6 +130,8 @@ async function stay(
 ): Promise<void> {
   const wanted = overrideConninfo(conninfo, { applicationName: 'bgworker postmaster' });
   const target = watchful(resolveConninfo(wanted, processEnvironment()));
+  // Not loaded before it is needed: a postmaster without a server starts a tenth of a second sooner.
+  const { connectTo } = await import('./connect/connect.ts');
   const client = await connectTo(target, { signal });
   const session = new Session(client, signal);
   try {
