@@ -162,7 +162,7 @@ describe('a worker', () => {
   test.each([
     ['throwOddity', /failed on input 0: a text$/],
     ['throwUncloneable', /failed on input 0: holds a function$/],
-    ['returnUncloneable', /failed on input 0: .*could not be cloned\.$/],
+    ['returnUncloneable', /failed on input 0: .*could not be cloned/],
   ])('%s', async (name, message) => {
     const postmaster = await lead('leadAll', { function: name, workers: 1, inputs: 3 });
     expect(await rejection(postmaster)).toMatchObject({
