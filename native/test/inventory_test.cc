@@ -159,7 +159,7 @@ TEST("every byte of the main area is in one row, under the name that it was aske
   MainArea area = newArea();
   WorkerSide worker(area);
   const uint64_t free = rowOf(inventoryOf(area), AllocationKind::free).bytes;
-  CHECK_EQUAL(inventoryOf(area).allocations.size(), 8U);
+  CHECK_EQUAL(inventoryOf(area).allocations.size(), 9U);
   must(worker.directory.claim("hits", 100)).publish();
   [[maybe_unused]] StructClaim open = must(worker.directory.claim("not yet initialised", 64));
   const Inventory inventory = inventoryOf(area);
@@ -275,7 +275,7 @@ TEST_IN_BOTH_WORLDS("what workers make meanwhile is listed whole, or not yet") {
     left.fetch_sub(1);
   });
   const Inventory inventory = inventoryOf(area);
-  CHECK_EQUAL(inventory.allocations.size(), 8U + 30U);
+  CHECK_EQUAL(inventory.allocations.size(), 9U + 30U);
   CHECK_EQUAL(inventory.names.size(), 30U);
   CHECK_EQUAL(inventory.segments.size(), 30U + 30U);
 }
