@@ -7,6 +7,7 @@
 import type pg from 'pg';
 import { BgworkerError } from '../errors.ts';
 import type { DatabaseState } from '../model/phase.ts';
+import { orAborted } from './connect/abort.ts';
 import { connectTo } from './connect/connect.ts';
 import { overrideConninfo, processEnvironment, resolveConninfo } from './conninfo/index.ts';
 
@@ -104,11 +105,11 @@ async function isInRecovery(client: pg.Client): Promise<boolean> {
 
 /** Rejects when the connection is gone or is not wanted any more. */
 function ended(client: pg.Client, signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
+  const gone = new Promise<never>((_resolve, reject) => {
     client.on('error', reject);
     client.on('end', () => reject(new Error('the server closed the connection')));
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+  return orAborted(gone, signal);
 }
 
 function stateOfFailure(error: unknown): DatabaseState {
