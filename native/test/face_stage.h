@@ -150,6 +150,17 @@ class Stage {
   }
 };
 
+/** The structure that all actors of a test share; zeroes at first. */
+template <typename Structure>
+Structure& shared(bgworker_context* context) {
+  void* address = nullptr;
+  if (api.shmem->init_struct(context, "shared", sizeof(Structure), nullptr, nullptr, &address) <
+      0) {
+    throw harness::Failure{"there is no room for the shared structure"};
+  }
+  return *static_cast<Structure*>(address);
+}
+
 /** A call, what it gives back, and what it should. */
 struct Row {
   const char* what;

@@ -19,13 +19,7 @@ struct Shared {
   std::atomic<uint32_t> elected;
 };
 
-Shared& shared(bgworker_context* context) {
-  void* address = nullptr;
-  if (api.shmem->init_struct(context, "shared", sizeof(Shared), nullptr, nullptr, &address) < 0) {
-    throw harness::Failure{"there is no room for the shared structure"};
-  }
-  return *static_cast<Shared*>(address);
-}
+Shared& shared(bgworker_context* context) { return face_stage::shared<Shared>(context); }
 
 }  // namespace
 

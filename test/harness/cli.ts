@@ -31,8 +31,8 @@ const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)
 /** Generous, because the machine is shared. */
 const PATIENCE_MS = 15_000;
 
-/** How long a tree of processes may take to go when its postmaster was killed, on a busy machine. */
-const DEATH_MS = 5_000;
+/** How long a tree of processes may take to go when its postmaster was killed. */
+const DEATH_MS = 1_000;
 
 export interface Result {
   readonly status: number | null;

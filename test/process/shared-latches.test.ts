@@ -33,12 +33,12 @@ test('a latch in a segment has one owner, until that one lets go or leaves', asy
 });
 
 test.each(['fork', 'exec'] as const)(
-  'who waits is not woken for what the others do: %s',
+  'who waits sleeps once, however busy the others are: %s',
   async (launch) => {
     const [latch, condition] = await play<number>({ scene: 'idle', processes: 4, launch });
-    // They do 2,000 things each. To be woken is to have slept once; node's threads may cost a few more.
-    expect(latch).toBeLessThan(20);
-    expect(condition).toBeLessThan(20);
+    // To be woken is to have slept once; what node does around it may cost another.
+    expect(latch).toBeLessThanOrEqual(3);
+    expect(condition).toBeLessThanOrEqual(3);
   },
 );
 
