@@ -24,6 +24,16 @@ export function invalidOption(subject: string, path: string, rule: string, got: 
   return `${subject}: ${path} ${rule}, got ${quote(got)}`;
 }
 
+export function tooFewDescriptors(
+  maxWorkerProcesses: number,
+  maxConnections: number,
+  wanted: number,
+  limit: number,
+): string {
+  const clients = maxConnections === 0 ? '' : ` and maxConnections ${maxConnections}`;
+  return `postmaster options: maxWorkerProcesses ${maxWorkerProcesses}${clients} may take ${wanted} descriptors, and this process may open ${limit}: raise its limit (ulimit -n, LimitNOFILE=) or lower the options`;
+}
+
 export function unknownOption(subject: string, name: string, known: readonly string[]): string {
   const near = nearest(name, known);
   const remedy = near === null ? `the options are ${known.join(', ')}` : `did you mean "${near}"?`;

@@ -36,6 +36,7 @@ import { settingsOf } from './postgres/connect/session-options.ts';
 import { targetOf } from './postgres/target-for.ts';
 import { handleSignals } from './process-signals.ts';
 import { Readiness } from './readiness.ts';
+import { checkDescriptorLimit } from './register/descriptor-limit.ts';
 import { type CheckedOptions, checkOptions, type PostmasterOptions } from './register/options.ts';
 import { report } from './report.ts';
 import type { ConnectOptions } from './run/database-session.ts';
@@ -200,9 +201,9 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
    * Resolves when the phase is RUN or HOT_STANDBY. If that is not to be had, or the signal is
    * aborted first, everything is ended again before it rejects.
    *
-   * @throws BgworkerError ERR_DATA_DIRECTORY, ERR_LOCK_FILE, ERR_LISTEN_FAILED,
-   * ERR_INVALID_REGISTRATION (of a backend), ERR_PRELOAD_*, ERR_SERVER_*,
-   * ERR_START_TIMEOUT, ERR_WRONG_STATE (a second start)
+   * @throws BgworkerError ERR_INVALID_OPTION (more children than descriptors), ERR_DATA_DIRECTORY,
+   * ERR_LOCK_FILE, ERR_LISTEN_FAILED, ERR_INVALID_REGISTRATION (of a backend), ERR_PRELOAD_*,
+   * ERR_SERVER_*, ERR_START_TIMEOUT, ERR_WRONG_STATE (a second start)
    */
   async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (this.#hasStarted) {
@@ -248,6 +249,7 @@ export class Postmaster extends EventEmitter<PostmasterEvents> {
   }
 
   #begin(): void {
+    checkDescriptorLimit(this.#options);
     const { path } = openDataDirectory(this.#options.dataDirectory);
     const lockFile = new LockFileWatch(path, (...lost) => this.#lostLockFile(...lost));
     let control: Control | null = null;

@@ -1,28 +1,23 @@
 // dynamic.ts: how long until a dynamic worker has begun, beside PostgreSQL's own launch of a parallel
-// worker; and what a hundred thousand short ones leave behind in the postmaster.
+// worker.
 //
 // A start counts from the call of registerDynamicBackgroundWorker() in a worker to the first line of
 // the new one's main, seen by the caller. PostgreSQL's is what a query takes longer when it is made
 // to have one parallel worker. The two take turns.
 
 import { Postmaster } from 'bgworker';
-import type { Soaked } from '../subject/soak.ts';
 import { Answers } from '../support/answers.ts';
 import type { Context, Figure, Group } from '../support/figure.ts';
-import { PlainChild } from '../support/plain-children.ts';
 import { Scratch } from '../support/scratch.ts';
 import { median, percentile } from '../support/statistics.ts';
 
 /** As many of a round's queries with a parallel worker, and without. */
 const QUERIES_PER_ROUND = 20;
 
-/** A hundred thousand in 20 rounds, which is the default. */
-const SOAK_PER_ROUND = 5_000;
-
 export const dynamic: Group = {
   name: 'dynamic',
-  about: "dynamic workers: call to first line, PostgreSQL's parallel workers, a soak",
-  run: async (context) => [...(await starts(context)), ...(await soak(context))],
+  about: "dynamic workers: call to first line; PostgreSQL's parallel workers",
+  run: starts,
 };
 
 interface Samples {
@@ -112,33 +107,5 @@ function figuresOf({ dynamic: samples, withWorker, without }: Samples): Figure[]
       what: 'ours takes, of that',
       target: { atMost: 1 },
     },
-  ];
-}
-
-async function soak({ rounds, signal }: Context): Promise<Figure[]> {
-  const count = rounds * SOAK_PER_ROUND;
-  await using program = new PlainChild('soak');
-  const soaked = (await program.ask(count, signal)) as Soaked;
-  const many = count.toLocaleString('en');
-  return [
-    {
-      key: 'dynamic_soak_growth_mb',
-      value: soaked.growthMb,
-      what: `${many} short workers: the postmaster's growth after a tenth of them`,
-      target: { atMost: 5 },
-    },
-    {
-      key: 'dynamic_soak_descriptors',
-      value: soaked.descriptorsMore,
-      what: 'descriptors more than at the beginning',
-      target: { atMost: 0 },
-    },
-    {
-      key: 'dynamic_soak_slots',
-      value: soaked.slotsLeft,
-      what: 'slots in use afterwards',
-      target: { atMost: 0 },
-    },
-    { key: 'dynamic_soak_per_s', value: soaked.perSecond, what: 'short workers per second' },
   ];
 }

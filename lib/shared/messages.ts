@@ -129,7 +129,7 @@ export function latchTaken(what: string, owner: number): string {
 }
 
 export function noSuchSlot(slotCount: number, got: unknown): string {
-  return `a slot must be a whole number from 0 to ${slotCount - 1} (maxWorkerProcesses - 1), got ${quote(got)}; a worker has its own as worker.slot`;
+  return `a slot must be a whole number from 0 to ${slotCount - 1} (the workers', then the backends'), got ${quote(got)}; a process has its own as worker.slot`;
 }
 
 export function timeoutRule(limit: number, got: unknown): string {

@@ -330,6 +330,15 @@ test('no descriptor is left to accept with: told once, and tried again until the
   await postmaster.stop();
 });
 
+test('more clients than the process may have descriptors: the start is refused', async () => {
+  const command = 'ulimit -n 1700; exec "$@"';
+  const wrapper = { command, descriptors: [] };
+  const { refusal, program } = await refused({ maxConnections: 500, wrapper });
+  expect(refusal.code).toBe('ERR_INVALID_OPTION');
+  expect(refusal.message).toMatch(/maxConnections 500 may take 2056 .* may open 1700: raise its/);
+  expect(program.all('phase')).toEqual([]);
+});
+
 describe('systemd', () => {
   /** Sockets as systemd opens them, from descriptor 3 on, for the process that has this pid. */
   function activated(descriptors: readonly number[], setting: Partial<Setting>) {

@@ -213,6 +213,8 @@ test('more clients than there may be are turned away, and the others stay', asyn
   await isWell();
   for (const wire of wires) wire.socket.destroy();
   await Promise.all(wires.map(({ closed }) => closed));
+  // What is asked after that is answered after the postmaster has seen them go.
+  await isWell();
   // He knows why, and may try again.
   expect((await turnedAway.workers()).map(({ name }) => name)).toEqual(['bystander']);
   await postmaster.stop();
