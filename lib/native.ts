@@ -10,8 +10,8 @@
 // checked against the addon's own copies; nothing here trusts them.
 
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { Native } from './native/addon.ts';
+import { PACKAGE_ROOT } from './package-files.ts';
 
 export type * from './native/addon.ts';
 export type * from './native/attachment.ts';
@@ -22,4 +22,4 @@ export type * from './native/main-area.ts';
 const load = createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Native;
 
 /** The addon: built here if there is a build, else the prebuilt one of this platform. */
-export const native: Native = load(fileURLToPath(new URL('..', import.meta.url)));
+export const native: Native = load(PACKAGE_ROOT);

@@ -8,10 +8,12 @@
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { serialize } from 'node:v8';
 import { becomeChild, type Inherited } from './become-child.ts';
 import { rehearseControl } from './dynamic/rehearse.ts';
 import { native } from './native.ts';
+import { packageFile } from './package-files.ts';
 import { PreloadRegistry } from './preload/preload.ts';
 import { practise } from './run/practise.ts';
 import { rehearseBackend } from './run/run-backend.ts';
@@ -118,8 +120,8 @@ const DYNAMIC_REHEARSAL: WorkerStart = {
     ...REHEARSAL.registration,
     body: {
       kind: 'module',
-      module: new URL('./run/practise.js', import.meta.url).href,
-      function: practise.name,
+      module: pathToFileURL(packageFile('#practise')).href,
+      function: 'practise',
     },
   },
   staticIndex: null,

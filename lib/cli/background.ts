@@ -10,8 +10,8 @@ import { closeSync, fstatSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { openDataDirectory } from '../data-directory/data-directory.ts';
+import { packageFile } from '../package-files.ts';
 import { ANNOUNCE_VARIABLE, type Announcement, parseAnnouncement } from './announcement.ts';
 import type { Settings } from './command.ts';
 import type { Place } from './foreground.ts';
@@ -19,7 +19,7 @@ import * as messages from './messages.ts';
 import type { Output } from './output.ts';
 import { showWaiting } from './progress.ts';
 
-const PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));
+const PROGRAM = packageFile('#cli');
 const ANNOUNCE_DESCRIPTOR = 3;
 const LOG_NAME = 'bgworker.log';
 

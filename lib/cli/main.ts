@@ -6,6 +6,7 @@
 // keep a finished command alive.
 
 import { readFileSync } from 'node:fs';
+import { MANIFEST } from '../package-files.ts';
 import { parseArguments } from './arguments.ts';
 import { type CommandModule, EXIT, type ExitStatus, UsageError } from './command.ts';
 import { COMMANDS } from './commands.ts';
@@ -43,6 +44,5 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
 }
 
 function version(): string {
-  const manifest = new URL('../../package.json', import.meta.url);
-  return JSON.parse(readFileSync(manifest, 'utf8')).version;
+  return JSON.parse(readFileSync(MANIFEST, 'utf8')).version;
 }

@@ -1,11 +1,11 @@
 // exec-requests.ts: what the launcher is asked to execute: a program, or a fresh node.
 
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { ExecRequest } from '../native.ts';
+import { packageFile } from '../package-files.ts';
 import { CONTROL_DESCRIPTOR, TITLE_ROOM } from '../travel/notes.ts';
 
-const NODE_PROGRAM = fileURLToPath(new URL('../exec-worker.js', import.meta.url));
+const NODE_PROGRAM = packageFile('#exec-worker');
 
 const PLAIN = { cwd: null, uid: null, gid: null, limits: [] } as const;
 

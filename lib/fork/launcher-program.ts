@@ -6,11 +6,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { BgworkerError } from '../errors.ts';
 import * as messages from '../messages.ts';
 import type { Pid } from '../model/standing.ts';
 import { native } from '../native.ts';
+import { packageFile } from '../package-files.ts';
 import { TITLE_ROOM } from '../travel/notes.ts';
 
 export interface LauncherDescriptors {
@@ -21,7 +21,7 @@ export interface LauncherDescriptors {
   readonly doorbells: readonly number[];
 }
 
-const PROGRAM = fileURLToPath(new URL('../launcher.js', import.meta.url));
+const PROGRAM = packageFile('#launcher');
 
 /**
  * V8 must have no helper threads that a fork would lose (architecture, fact 2); and no collection

@@ -26,7 +26,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFailed, onTestFinished } from 'vitest';
 import { MARK, marked, sharedMemory } from './leftovers.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../dist/bundle/cli.js', import.meta.url));
 
 /** Generous, because the machine is shared. */
 const PATIENCE_MS = 15_000;

@@ -80,7 +80,7 @@ test('installs without a compiler, and forks a worker', { timeout: 300_000 }, ()
   const said = run('node', ['main.js'], project, { PATH: bin });
   expect(said).toMatch(/10 workers left well/);
 
-  const version = run('node', ['node_modules/bgworker/dist/cli/main.js', '--version'], project, {
+  const version = run('node', ['node_modules/bgworker/dist/bundle/cli.js', '--version'], project, {
     PATH: bin,
   });
   expect(version).toContain('0.1.0');

@@ -3,10 +3,12 @@
 //
 //     queue 0: leader → worker 0 | queue 1: worker 0 → leader | queue 2: leader → worker 1 | …
 
+import { pathToFileURL } from 'node:url';
+import { packageFile } from '../../package-files.ts';
 import type { SegmentQueueOptions } from '../../shared/segment.ts';
 
 /** The module whose main() a parallel worker runs. */
-export const PARALLEL_WORKER = new URL('./parallel-worker.js', import.meta.url).href;
+export const PARALLEL_WORKER = pathToFileURL(packageFile('#parallel-worker')).href;
 
 /** The argument of a parallel worker. */
 export interface ParallelStart {
