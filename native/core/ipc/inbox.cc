@@ -11,7 +11,6 @@ namespace bgworker {
 namespace {
 
 constexpr SystemError kMalformed{"recvmsg", EPROTO};
-constexpr size_t kControlBytes = CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int));
 
 /** Takes every descriptor that the kernel installed, whatever else is wrong with the message. */
 void collectDescriptors(msghdr& message, std::vector<Descriptor>& descriptors) {

@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -39,6 +41,8 @@ inline constexpr size_t kInlineBodyBytes = 32 * 1024;
 inline constexpr size_t kMaxBodyBytes = 1024UL * 1024 * 1024;
 /** Descriptors of one message, not counting the one of its body. */
 inline constexpr size_t kMaxDescriptors = 64;
+/** What sendmsg(2) and recvmsg(2) need for all of them. */
+inline constexpr size_t kControlBytes = CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int));
 
 struct MessageHeader {
   uint32_t magic;

@@ -10,8 +10,6 @@
 namespace bgworker {
 namespace {
 
-constexpr size_t kControlBytes = CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int));
-
 /** Waits until the socket has room; or a millisecond, where no event tells when to go on. */
 void waitForRoom(int socket, int timeoutMs) {
   pollfd room{socket, POLLOUT, 0};

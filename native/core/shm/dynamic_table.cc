@@ -13,7 +13,6 @@ namespace bgworker {
 namespace {
 
 constexpr uint32_t kDestroyed = 1, kCreated = 2;
-constexpr auto kRelaxed = std::memory_order_relaxed;
 
 /** A permutation of the 32-bit numbers: four Feistel rounds, so no two numbers meet. */
 uint32_t permute(uint32_t number, uint64_t key) {

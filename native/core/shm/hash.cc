@@ -9,11 +9,6 @@
 #include "core/shm/shared_read.h"
 
 namespace bgworker {
-namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
-}  // namespace
 
 Status checkShape(const HashShape& shape) {
   if (shape.maxKeyBytes < 1 || shape.maxKeyBytes > kMostKeyBytes) return refuse(Refusal::keyLength);

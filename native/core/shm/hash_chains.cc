@@ -12,8 +12,6 @@
 namespace bgworker {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
 uint64_t mix(uint64_t value) {
   value ^= value >> 32;
   value *= 0xd6e8feb86659fd93;

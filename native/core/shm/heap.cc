@@ -9,11 +9,6 @@
 #include "core/shm/shared_read.h"
 
 namespace bgworker {
-namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
-}  // namespace
 
 Heap Heap::format(std::span<std::byte> memory) {
   PM_ASSERT(memory.size() >= kLeastHeapBytes && memory.size() <= kMostHeapBytes,

@@ -13,8 +13,6 @@
 
 namespace bgworker {
 namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr uint32_t kTrimPages = 256;
 
 uint64_t pagesOffsetFor(uint32_t pageCount) {

@@ -5,9 +5,13 @@
 
 #pragma once
 
+#include <atomic>
 #include <type_traits>
 
 namespace bgworker {
+
+/** For what orders nothing: a number by itself, or one that a lock orders. */
+inline constexpr auto kRelaxed = std::memory_order_relaxed;
 
 template <typename T>
   requires std::is_integral_v<T>
