@@ -61,8 +61,9 @@ export function becomeChild(
     }
     case 'worker': {
       const { start } = payload;
-      const argumentDescriptor = child.descriptors[0] ?? null;
-      runWorker({ ...common, start, memory: memoryOf(start), argumentDescriptor });
+      const [bootDescriptor = null, argumentDescriptor = null] = child.descriptors;
+      const descriptors = { bootDescriptor, argumentDescriptor };
+      runWorker({ ...common, ...descriptors, start, memory: memoryOf(start) });
       break;
     }
     case 'backend': {

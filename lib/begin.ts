@@ -8,6 +8,9 @@ const QUIT_MS = 5_000;
 
 const SERVER_RESTART_MS = 1_000;
 
+/** A worker is up in some milliseconds; one that is stopped, or starved, never. */
+const BOOT_MS = 100;
+
 export function beginOf(options: CheckedOptions): Begin {
   const { maxWorkerProcesses, maxParallelWorkers, shutdownTimeout, restartAfterCrash } = options;
   const { postgres, clients } = options;
@@ -17,6 +20,7 @@ export function beginOf(options: CheckedOptions): Begin {
       parallelCount: maxParallelWorkers,
       shutdownMs: shutdownTimeout * 1000,
       quitMs: QUIT_MS,
+      bootMs: BOOT_MS,
       serverRestartMs: SERVER_RESTART_MS,
       restartAfterCrash,
       restartOnServerLoss: postgres?.onServerLoss !== 'keep',

@@ -55,7 +55,12 @@ function run(registry: PreloadRegistry, memory: InheritedMemory | null): void {
   const common = { registry, memory, control: config.control, log: config.log };
   switch (errand.kind) {
     case 'worker':
-      return runWorker({ ...common, start: errand.start, argumentDescriptor: handedDescriptor });
+      return runWorker({
+        ...common,
+        start: errand.start,
+        bootDescriptor: null,
+        argumentDescriptor: handedDescriptor,
+      });
     case 'backend':
       return runBackend({ ...common, start: errand.start, descriptor: handedDescriptor });
     case 'startup':

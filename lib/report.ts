@@ -94,6 +94,7 @@ function* ofEvent(event: Event, before: State, after: State): Generator<Line> {
     case 'launcher-failed':
     case 'launcher-exited':
     case 'forked':
+    case 'up':
     case 'server-started':
     case 'server-failed':
     case 'startup-started':

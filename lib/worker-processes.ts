@@ -31,6 +31,9 @@ export interface WorkerProcessesOptions {
 interface WorkerProcess {
   readonly slot: SlotIndex;
   readonly isAttached: boolean;
+  /** Its being up and its being forked may be heard of in either order, and are told in one. */
+  isUp: boolean;
+  isForked: boolean;
 }
 
 export class WorkerProcesses {
@@ -47,7 +50,8 @@ export class WorkerProcesses {
     const launcher = this.#options.launcher();
     if (worker === undefined || launcher === null) return;
     const { slot, registration, staticIndex } = worker;
-    this.#processes.set(child, { slot, isAttached: isAttached(registration) });
+    const known = { slot, isAttached: isAttached(registration), isUp: false, isForked: false };
+    this.#processes.set(child, known);
     const argument = this.#options.arguments.of(slot);
     const start: WorkerStart = {
       slot,
@@ -59,7 +63,14 @@ export class WorkerProcesses {
     const { body } = registration;
     if (body.kind === 'exec') return this.#startProgram(launcher, child, start, body.argv);
     const descriptors = argument?.kind === 'file' ? [argument.descriptor] : [];
-    this.#options.nodes.start(launcher, child, { kind: 'worker', start }, descriptors);
+    const up = () => this.#isUp(child);
+    const errand = { kind: 'worker', start } as const;
+    try {
+      this.#options.nodes.startWorker(launcher, child, errand, { descriptors, up });
+    } catch (error) {
+      const { syscall, message } = error as NodeJS.ErrnoException;
+      this.failed(child, syscall ?? 'fork', message); // No descriptor is left, perhaps.
+    }
   }
 
   end(worker: Worker | undefined, signal: NodeJS.Signals, state: State): void {
@@ -82,8 +93,11 @@ export class WorkerProcesses {
   }
 
   forked(child: ChildId, pid: Pid): void {
-    const slot = this.#processes.get(child)?.slot;
-    if (slot !== undefined) this.#options.post({ kind: 'forked', slot, child, pid });
+    const known = this.#processes.get(child);
+    if (known === undefined) return;
+    known.isForked = true;
+    this.#options.post({ kind: 'forked', slot: known.slot, child, pid });
+    if (known.isUp) this.#options.post({ kind: 'up', child });
   }
 
   /** No child came of it. */
@@ -107,6 +121,13 @@ export class WorkerProcesses {
     this.#options.post({ kind: 'exited', slot, child, exit });
   }
 
+  #isUp(child: ChildId): void {
+    const known = this.#processes.get(child);
+    if (known === undefined) return;
+    known.isUp = true;
+    if (known.isForked) this.#options.post({ kind: 'up', child });
+  }
+
   #startProgram(
     launcher: LauncherProcess,
     child: ChildId,
@@ -123,6 +144,7 @@ export class WorkerProcesses {
       return this.failed(child, 'conninfo', (error as Error).message);
     }
     launcher.exec(child, programRequest(argv, env));
+    this.#isUp(child); // Nobody knows when it is.
   }
 
   #forget(child: ChildId): WorkerProcess | undefined {

@@ -1,8 +1,9 @@
-// booting.ts: exec'ed workers that cannot be told anything yet.
+// booting.ts: children that are not up yet, each with a socket that it closes when it is.
 //
-// A node that boots takes back every signal mask and disposition that it inherited, so a SIGTERM or
-// SIGHUP in that time would simply end it, which looks like a crash. It closes its control socket
-// once it holds signals for main(); until then what it is to be told waits here.
+// What a child is to be told waits here until then. A node that is exec'ed takes back every signal
+// mask and disposition that it inherited, so a SIGTERM or SIGHUP in that time would simply end it,
+// which looks like a crash; it is up once it holds signals for main(). A fork holds them anyway, and is
+// up when its main() is next.
 
 import { closeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
@@ -24,14 +25,14 @@ export class BootingChildren {
   readonly #boots = new Map<ChildId, Boot>();
 
   /**
-   * `descriptor`: our end of its control socket, ours to close from here on. `doorbells`: what it
-   * is sent over that socket if it is attached.
+   * `descriptor`: our end of its socket, ours to close from here on. `doorbells`: what it is sent over
+   * that socket if it is exec'ed and attached. `up`: called when it is up, or as it dies.
    */
-  add(child: ChildId, descriptor: number, doorbells: readonly number[]): void {
+  add(child: ChildId, descriptor: number, doorbells: readonly number[], up = () => {}): void {
     const watcher = new native.DescriptorWatcher(descriptor, () => {
       for (const tell of this.forget(child)) tell();
     });
-    const boot = { descriptor, watcher, waiting: [] };
+    const boot = { descriptor, watcher, waiting: [up] };
     this.#boots.set(child, boot);
     void this.#send(child, boot, doorbells);
   }

@@ -1,7 +1,7 @@
 // node-children.ts: the children that run this library: forks of the warm launcher, or fresh nodes.
 //
 // Which of the two is decided by what is known of this node and by the registration. Whoever asks
-// for one sees no difference, but that a fresh node cannot be told anything until it is up.
+// for one sees no difference.
 
 import { closeSync } from 'node:fs';
 import { isAttached } from '../model/registration.ts';
@@ -36,9 +36,29 @@ export class NodeChildren {
     errand: Errand,
     descriptors: readonly number[] = [],
   ): void {
-    const isForked = launcher.forkProblem === null && !wantsExec(errand);
-    if (isForked) launcher.fork(child, needsMemory(errand), errand, descriptors);
-    else this.#exec(launcher, child, errand, descriptors);
+    if (isForked(launcher, errand)) {
+      launcher.fork(child, needsMemory(errand), errand, descriptors);
+    } else this.#exec(launcher, child, errand, descriptors);
+  }
+
+  /**
+   * The same, of a worker. `up`: called once, when it has come as far as its main(), or has died. Of a
+   * fresh node, which takes its time, that is not waited for: at once.
+   */
+  startWorker(
+    launcher: LauncherProcess,
+    child: ChildId,
+    errand: Errand,
+    { descriptors, up }: { readonly descriptors: readonly number[]; up(): void },
+  ): void {
+    if (!isForked(launcher, errand)) {
+      this.#exec(launcher, child, errand, descriptors);
+      return up();
+    }
+    const [ours, theirs] = native.channelPair();
+    launcher.fork(child, needsMemory(errand), errand, [theirs, ...descriptors]);
+    closeSync(theirs);
+    this.#booting.add(child, ours, [], up);
   }
 
   /** At once, or as soon as it is up; never, if it ends before. */
@@ -67,6 +87,10 @@ export class NodeChildren {
     closeSync(theirs);
     this.#booting.add(child, ours, area === null ? [] : memory.doorbells);
   }
+}
+
+function isForked({ forkProblem }: LauncherProcess, errand: Errand): boolean {
+  return forkProblem === null && !wantsExec(errand);
 }
 
 function wantsExec(errand: Errand): boolean {

@@ -36,6 +36,8 @@ export type Event =
       readonly child: ChildId;
       readonly pid: Pid;
     }
+  /** It has come as far as the user's code, or will not say so. */
+  | { readonly kind: 'up'; readonly child: ChildId }
   | {
       readonly kind: 'fork-failed';
       readonly slot: SlotIndex;

@@ -56,6 +56,8 @@ export interface Limits {
   readonly shutdownMs: number;
   /** After SIGQUIT (SIGKILL_CHILDREN_AFTER_SECS). */
   readonly quitMs: number;
+  /** How long the next start waits for a worker that does not say that it is up. */
+  readonly bootMs: number;
   /** Before an embedded server that failed is started again. */
   readonly serverRestartMs: number;
   readonly restartAfterCrash: boolean;
@@ -103,6 +105,8 @@ export interface State {
   readonly course: 'on' | 'done';
   /** In slot order. */
   readonly workers: SlotMap<Worker>;
+  /** The worker that was forked last, until it is up or gone; the next one waits for it. */
+  readonly booting: { readonly child: ChildId; readonly since: Instant } | null;
   readonly clients: Clients;
   /** The number of the next child; counts up, so an answer to an old request is told apart. */
   readonly nextChild: ChildId;
@@ -134,6 +138,7 @@ export function initialState({ limits, follows, clients = NO_CLIENTS }: Begin): 
     reloadPending: false,
     course: 'on',
     workers: SlotMap.of(),
+    booting: null,
     clients: initialClients(clients),
     nextChild: 1,
     nextGeneration: 1n,

@@ -20,6 +20,7 @@ import {
   workerExited,
   workerForked,
   workerNotForked,
+  workerUp,
 } from './workers.ts';
 
 export function apply(state: State, { at, event }: Occurrence): State {
@@ -41,6 +42,8 @@ export function apply(state: State, { at, event }: Occurrence): State {
       return launcherExited(state, at);
     case 'forked':
       return workerForked(state, event, at);
+    case 'up':
+      return workerUp(state, event.child);
     case 'fork-failed':
       return workerNotForked(state, event, at);
     case 'exited':
@@ -101,7 +104,7 @@ export function requestShutdown(state: State, mode: ShutdownMode, at: Instant): 
 
 /** All of its children die with it, attached or not: that is one crash cycle. */
 function launcherExited(state: State, at: Instant): State {
-  const without: State = { ...state, launcher: { kind: 'absent' }, memory: 'raw' };
+  const without: State = { ...state, launcher: { kind: 'absent' }, memory: 'raw', booting: null };
   return loseStartupRequest(loseBackendRequests(loseRequests(beginCrash(without, at), at)));
 }
 

@@ -7,7 +7,13 @@ import type { Event, StaticWorker } from '../model/event.ts';
 import type { Exit } from '../model/exit.ts';
 import { placeFor } from '../model/place.ts';
 import { isAttached } from '../model/registration.ts';
-import { type Instant, isAlive, type Standing, unreachable } from '../model/standing.ts';
+import {
+  type ChildId,
+  type Instant,
+  isAlive,
+  type Standing,
+  unreachable,
+} from '../model/standing.ts';
 import { hasLostItsServer, type State, type Worker } from '../model/state.ts';
 import { classify } from './classify.ts';
 import { beginCrash } from './crash.ts';
@@ -99,11 +105,17 @@ export function workerForked(state: State, event: Of<'forked'>, at: Instant): St
   const worker = state.workers.get(event.slot);
   if (worker?.standing.kind !== 'forking' || worker.standing.child !== event.child) return state;
   const { child, pid } = event;
-  return withWorker(state, {
+  const running = withWorker(state, {
     ...worker,
     hasStarted: true,
     standing: { kind: 'running', child, pid, since: at },
   });
+  return { ...running, booting: { child, since: at } };
+}
+
+/** The next one may start. */
+export function workerUp(state: State, child: ChildId): State {
+  return state.booting?.child === child ? { ...state, booting: null } : state;
 }
 
 /** A fork that fails counts as a failure of the worker, now. */
@@ -131,7 +143,7 @@ export function workerExited(state: State, event: Of<'exited'>, at: Instant): St
 
   const verdict = classify(event.exit, worker.registration);
   const after = standingAfterExit(state, worker, event.exit, at);
-  const next = withStanding(state, worker, after);
+  const next = withStanding(workerUp(state, event.child), worker, after);
   return verdict === 'crash' && !wasToldToQuit(worker.standing) ? beginCrash(next, at) : next;
 }
 

@@ -3,6 +3,7 @@
 // The steps before main() are in enter.ts. Both kinds of child come through here: the fork of the
 // launcher, and the freshly exec'ed node.
 
+import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { LogOptions } from '../log.ts';
 import * as messages from '../messages.ts';
@@ -33,6 +34,8 @@ export interface WorkerEnvironment {
   readonly registry: WorkerSource;
   /** What it inherited, if it asked for shared memory. */
   readonly memory: InheritedMemory | null;
+  /** Closed when main() is next, so that the postmaster starts the next worker; null: nobody waits. */
+  readonly bootDescriptor: number | null;
   /** Where its argument lies, if that is a file. */
   readonly argumentDescriptor: number | null;
   /** Where it finds its postmaster, to register workers of its own. */
@@ -82,6 +85,7 @@ function prepare(environment: WorkerEnvironment): Entered<BackgroundWorker> {
 function run(environment: WorkerEnvironment, { worker, fail }: Entered<BackgroundWorker>): void {
   const { start } = environment;
   const { registration } = start;
+  if (environment.bootDescriptor !== null) closeSync(environment.bootDescriptor);
   // 6. main(). Signals are blocked until its synchronous part is over.
   const body = startBody(environment, worker);
   body.started.then(

@@ -31,7 +31,7 @@ export class StartupProcess extends BackgroundWorker {
 }
 
 export interface StartupEnvironment
-  extends Omit<WorkerEnvironment, 'registry' | 'argumentDescriptor'> {
+  extends Omit<WorkerEnvironment, 'registry' | 'bootDescriptor' | 'argumentDescriptor'> {
   readonly registry: WorkerEnvironment['registry'] & { readonly startup: RegisteredStartup | null };
   /** A pipe to the postmaster. */
   readonly answerDescriptor: number;
@@ -45,6 +45,7 @@ export function runStartup({ answerDescriptor, ...environment }: StartupEnvironm
   };
   runWorker({
     ...environment,
+    bootDescriptor: null,
     argumentDescriptor: null,
     registry: {
       shared,

@@ -21,7 +21,7 @@ export function* startNext(state: State, now: Instant): Generator<Action> {
   if (state.memory === 'raw') yield { kind: 'initialize-memory' };
   yield* startStartup(state);
   const worker = nextWorker(state);
-  if (worker !== null && dueAt(worker) <= now && !isForking(state)) {
+  if (worker !== null && startableAt(state, worker) <= now && !isForking(state)) {
     yield { kind: 'fork', slot: worker.slot, child: state.nextChild };
   }
 }
@@ -33,7 +33,7 @@ export function nextStartAt(state: State, now: Instant): Instant | null {
   if (state.server.kind === 'due') times.push(state.server.notBefore);
   const worker = nextWorker(state);
   // While one is being forked the next one waits for the answer, and that is a turn by itself.
-  if (worker !== null && !isForking(state)) times.push(dueAt(worker));
+  if (worker !== null && !isForking(state)) times.push(startableAt(state, worker));
   const later = times.filter((time) => time > now);
   return later.length > 0 ? Math.min(...later) : null;
 }
@@ -56,6 +56,14 @@ function nextWorker(state: State): Worker | null {
 
 function dueAt(worker: Worker): Instant {
   return worker.standing.kind === 'due' ? worker.standing.notBefore : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Not before the last one is up, or has had time for it: a thousand children that come up at once
+ * would leave a client's backend a thousandth of the processors.
+ */
+function startableAt({ booting, limits }: State, worker: Worker): Instant {
+  return booting === null ? dueAt(worker) : Math.max(dueAt(worker), booting.since + limits.bootMs);
 }
 
 function isForking(state: State): boolean {

@@ -27,7 +27,7 @@ function brokenFork(where: 'parent' | 'child', act: string): NodeJS.ProcessEnv {
       fclose(file);
       for (size_t i = 0; i < got; i++) if (!text[i]) text[i] = ' ';
       text[got] = 0;
-      if (strstr(text, "/dist/launcher.js")) pthread_atfork(${handlers});
+      if (strstr(text, "/dist/bundle/launcher.js")) pthread_atfork(${handlers});
     }`);
   return { LD_PRELOAD: library };
 }

@@ -219,7 +219,7 @@ test('a log whose reader is gone ends nobody', async () => {
 });
 
 test('a listener that throws is its owner’s affair: start() resolves, and stop() works', async () => {
-  const library = new URL('../../dist/index.js', import.meta.url).href;
+  const library = new URL('../../dist/bundle/index.js', import.meta.url).href;
   const file = moduleFile(`
     import { Postmaster } from ${JSON.stringify(library)};
     process.on('uncaughtException', () => {});

@@ -52,6 +52,7 @@ export class Rules {
   readonly #clients: ClientRules;
   readonly #server: ServerBook;
   #forks = 0;
+  #booting: { readonly child: number; readonly since: number } | null = null;
   #startupTold = 0;
   #stopBy = Number.POSITIVE_INFINITY;
   #isEnding = false;
@@ -92,6 +93,7 @@ export class Rules {
         });
       }
     }
+    this.#heardOfBoot(event, before, at);
     if (event.kind === 'registered') this.#registered(event.registration, before, after);
     if (event.kind === 'done' && event.action.kind === 'reset-memory') this.#renamed(after);
     if (this.#server.heard(event)) this.#hurry(at);
@@ -105,6 +107,26 @@ export class Rules {
       for (const [slot, { standing }] of before.workers) {
         if (standing.kind === 'forking') this.#failed(slot, at);
       }
+    }
+  }
+
+  /** Who was forked last, until it is up or gone. */
+  #heardOfBoot(event: Event, before: State, at: number): void {
+    switch (event.kind) {
+      case 'forked': {
+        const standing = before.workers.get(event.slot)?.standing;
+        const isAwaited = standing?.kind === 'forking' && standing.child === event.child;
+        if (isAwaited) this.#booting = { child: event.child, since: at };
+        return;
+      }
+      case 'up':
+      case 'exited':
+        if (this.#booting?.child === event.child) this.#booting = null;
+        return;
+      case 'launcher-exited':
+        this.#booting = null;
+        return;
+      default:
     }
   }
 
@@ -416,6 +438,9 @@ export class Rules {
     if (state.shutdown !== null) this.broken('a start in a shutdown');
     if (state.launcher.kind !== 'ready') this.broken('a start without a launcher');
     if (this.#world.now < book.notBefore) this.broken('a start before its interval');
+    if (this.#booting !== null && this.#world.now < this.#booting.since + state.limits.bootMs) {
+      this.broken('a start before the last one is up');
+    }
     if (book.mayGo !== null) this.broken(`a start in spite of: ${book.mayGo}`);
     if (child <= this.#forks) this.broken('a child’s number is used twice');
     this.#forks = child;

@@ -42,6 +42,7 @@ export class Life {
       parallelCount: random.below(4),
       shutdownMs: random.pick([0, 3_000, 60_000]),
       quitMs: 5_000,
+      bootMs: random.pick([0, 100]),
       serverRestartMs: 1_000,
       restartAfterCrash: random.chance(0.9),
       restartOnServerLoss: random.chance(0.7),
@@ -217,6 +218,7 @@ export class Life {
       this.#random.pick<Event>([
         { kind: 'exited', slot, child, exit },
         { kind: 'forked', slot, child, pid: 4 },
+        { kind: 'up', child },
         { kind: 'fork-failed', slot, child, call: 'fork', why: 'late' },
       ]),
     );

@@ -16,6 +16,8 @@ import type { Random } from './random.ts';
 
 /** The longest that an answer or the death of a killed process takes. */
 export const LATENCY_MAX_MS = 400;
+/** Twice what the policy waits for. */
+const BOOT_MAX_MS = 200;
 
 interface Child {
   /** A worker's; of a backend null. */
@@ -96,7 +98,7 @@ export class World {
     this.statics = statics;
     this.backend = backend;
     this.hooks = random.chance(0.5);
-    this.startupProcess = mayStartUp && random.chance(0.7);
+    this.startupProcess = mayStartUp && random.chance(0.9);
   }
 
   /** When the postmaster hears of something next. */
@@ -344,7 +346,12 @@ export class World {
       deafTo: this.#deafness(),
       isDying: false,
     });
-    this.#later({ kind: 'forked', slot, child, pid: 1000 + child });
+    const at = this.now + this.#random.next() * LATENCY_MAX_MS;
+    this.#scheduled.push({ at, event: { kind: 'forked', slot, child, pid: 1000 + child } });
+    // It may be stopped, or starved, and never say so.
+    if (!this.isWell && this.#random.chance(0.1)) return;
+    const upAt = at + this.#random.next() * BOOT_MAX_MS;
+    this.#scheduled.push({ at: upAt, event: { kind: 'up', child } });
   }
 
   #forkBackend(place: number, child: ChildId): void {

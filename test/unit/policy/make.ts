@@ -17,6 +17,7 @@ export const LIMITS: Limits = {
   parallelCount: 8,
   shutdownMs: 60_000,
   quitMs: 5_000,
+  bootMs: 100,
   serverRestartMs: 1_000,
   restartAfterCrash: true,
   restartOnServerLoss: true,
@@ -170,12 +171,13 @@ export class Course {
     return this.post({ kind: 'exited', slot, child: standing.child, exit: how });
   }
 
-  /** Answers the fork that was asked for. */
-  forked(slot = 0): this {
+  /** Answers the fork that was asked for; and the child comes up at once. */
+  forked(slot = 0, { isUp = true } = {}): this {
     const standing = this.standing(slot);
     if (standing?.kind !== 'forking') throw new Error(`slot ${slot} is not forking`);
     const { child } = standing;
-    return this.post({ kind: 'forked', slot, child, pid: 1000 + child });
+    this.post({ kind: 'forked', slot, child, pid: 1000 + child });
+    return isUp ? this.post({ kind: 'up', child }) : this;
   }
 
   /** Starts whatever can be started, each fork answered at once. */

@@ -141,6 +141,52 @@ describe('one fork a turn', () => {
     expect(plans).toEqual([1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
   });
 
+  describe('and none while the last one comes up', () => {
+    function coming(): Course {
+      const course = new Course(up(many(2)), 1_000);
+      course.settle();
+      course.forked(0, { isUp: false });
+      expect(course.settle()).toEqual([]);
+      return course;
+    }
+    const next = (course: Course) => course.settle().some((one) => isForkOf(one, 1));
+
+    test('until it is up', () => {
+      const course = coming();
+      expect(next(course.post({ kind: 'up', child: 100 }))).toBe(true);
+    });
+
+    test('another one, before it: that is no news', () => {
+      const course = coming();
+      expect(next(course.post({ kind: 'up', child: 99 }))).toBe(false);
+    });
+
+    test('until it is gone', () => {
+      const course = coming();
+      expect(next(course.exited(0, exit(0)))).toBe(true);
+    });
+
+    test('until it has had its time', () => {
+      const course = coming();
+      expect(next(course.at(1_099.9))).toBe(false);
+      expect(course.wake().some((one) => isForkOf(one, 1))).toBe(true);
+      expect(course.now).toBe(1_100);
+    });
+
+    test('until its launcher is lost: the next one has its own', () => {
+      const course = coming();
+      course.post({ kind: 'launcher-exited' });
+      expect(course.state.booting).toBeNull();
+    });
+
+    test('a stop is not kept waiting by it', () => {
+      const course = coming();
+      expect(course.state.booting).toEqual({ child: 100, since: 1_000 });
+      course.post({ kind: 'stop', mode: 'fast' });
+      expect(course.settle().map(({ kind }) => kind)).toContain('end-worker');
+    });
+  });
+
   test('who has been due for the longest comes first', () => {
     const at = [30, 10, 40, 20];
     const workers = at.map((notBefore, slot) =>
@@ -201,6 +247,13 @@ describe('wakeAt', () => {
       'one in its interval, one being forked: the answer wakes',
       up([waiting(5_000), worker({ slot: 1, standing: STANDINGS.forking })]),
       null,
+    ],
+    [
+      'one in its interval, one coming up',
+      up([waiting(1_050), worker({ slot: 1, standing: STANDINGS.running })], {
+        booting: { child: 7, since: 990 },
+      }),
+      1_090,
     ],
     [
       'a terminated worker takes its time',
