@@ -1,7 +1,7 @@
 // connect.ts: how long until a client is served by a process of its own.
 //
 // From connect() to the first byte from the backend, through a socket file, one client after the
-// other; beside it, in turns and in the same way, PostgreSQL's own: a connection to the embedded
+// other, with a pause in which the last one's backend is gone and its successor ready; beside it, in turns and in the same way, PostgreSQL's own: a connection to the embedded
 // server, until it is ready for a query. Then the same while a thousand workers wait to be started,
 // which is what the original commit promises: connections do not wait for them.
 
@@ -19,9 +19,10 @@ const PER_ROUND = 20;
 const WARM_UP = 10;
 const SPARE = 4;
 
+/** Between two clients: they come by themselves, and are no load to measure. */
+const PAUSE_MS = 20;
+
 const STORM_WORKERS = 1_000;
-/** Between two clients of the storm: they come by themselves, and are no load to measure. */
-const STORM_PAUSE_MS = 5;
 
 export const connect: Group = {
   name: 'connect',
@@ -51,16 +52,22 @@ async function inTurns({ rounds, signal }: Context): Promise<Samples> {
   const samples: Samples = { fork: [], spare: [], postgres: [] };
   const kinds = Object.keys(servers) as (keyof Samples)[];
   for (const kind of kinds) {
-    for (let i = 0; i < WARM_UP; i++) await timeConnection(servers[kind], signal);
+    for (let i = 0; i < WARM_UP; i++) await oneClient(servers[kind], signal);
   }
   for (let round = 0; round < rounds; round++) {
     for (const kind of kinds) {
       for (let i = 0; i < PER_ROUND; i++) {
-        samples[kind].push(await timeConnection(servers[kind], signal));
+        samples[kind].push(await oneClient(servers[kind], signal));
       }
     }
   }
   return samples;
+}
+
+async function oneClient(to: Conversation, signal: AbortSignal): Promise<number> {
+  const elapsedMs = await timeConnection(to, signal);
+  await setTimeout(PAUSE_MS, undefined, { signal });
+  return elapsedMs;
 }
 
 type Changes = Partial<ConstructorParameters<typeof Postmaster>[0]>;
@@ -102,8 +109,7 @@ async function oneStorm(spareBackends: number, { signal }: Context): Promise<num
   await postmaster.start({ signal });
   const times: number[] = [];
   while (running < STORM_WORKERS) {
-    times.push(await timeConnection(greeting(path), signal));
-    await setTimeout(STORM_PAUSE_MS, undefined, { signal });
+    times.push(await oneClient(greeting(path), signal));
   }
   delete process.env.BGWORKER_BENCH_WORKERS;
   return times;
