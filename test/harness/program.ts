@@ -230,6 +230,8 @@ export class Program {
     this.#waiters.add(waiter);
     waiter.look();
     void this.ended.then(() => {
+      // A failure quotes all that was said: not for each of a thousand that were met long ago.
+      if (!this.#waiters.has(waiter)) return;
       waiter.look();
       reject(this.#failure(`the program ended without ${say()}`));
     });

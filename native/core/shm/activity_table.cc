@@ -16,7 +16,7 @@ constexpr int kReadAttempts = 1000;
 template <size_t kWords>
 void storeBytes(std::atomic<uint64_t> (&words)[kWords], std::string_view bytes) {
   std::array<uint64_t, kWords> copy{};
-  std::memcpy(copy.data(), bytes.data(), bytes.size());
+  bytes.copy(reinterpret_cast<char*>(copy.data()), bytes.size());
   const size_t used = (bytes.size() + 7) / 8;
   for (size_t index = 0; index < used; ++index) {
     words[index].store(copy[index], std::memory_order_release);
