@@ -1,6 +1,7 @@
 // A thousand children of one process: what each must have for itself alone.
 
 import { expect, test } from 'vitest';
+import { descriptorsOf } from '../harness/leftovers.ts';
 import { startPostmaster } from '../harness/postmaster.ts';
 import { fixture } from '../harness/program.ts';
 
@@ -77,3 +78,25 @@ test.each(['fork', 'exec'] as const)(
     await postmaster.stop();
   },
 );
+
+/** How many sockets the postmaster has, and each of its idle workers. */
+async function socketsOf(workers: number): Promise<{ postmaster: number; worker: Set<number> }> {
+  const names = Array.from({ length: workers }, (_, index) => `idle ${index}`);
+  const postmaster = await startPostmaster({ cast: names.map((name) => ({ name, main: 'idle' })) });
+  for (const name of names) await postmaster.heard(name, 'idle');
+  // Turns of its loop: what it has heard of meanwhile is closed.
+  for (let turn = 0; turn < 3; turn++) await postmaster.workers();
+  const sockets = (pid: number) =>
+    descriptorsOf(pid).filter((one) => one.startsWith('socket:')).length;
+  const counted = {
+    postmaster: sockets(postmaster.pid),
+    worker: new Set(names.map((name) => sockets(postmaster.pidOf(name)))),
+  };
+  await postmaster.stop();
+  return counted;
+}
+
+test('the socket by which the next start waits for a fork is gone when that is up', async () => {
+  const [one, six] = [await socketsOf(1), await socketsOf(6)];
+  expect(six).toEqual(one);
+});
